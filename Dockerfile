@@ -1,4 +1,4 @@
-# docker build -t strongroom:0.1.0 .
+# docker build -t strongroom:0.1.0 --build-arg COMMIT="$(git rev-parse HEAD)" .
 # The base may be pinned by digest: --build-arg PYTHON_IMAGE=python@sha256:...
 # With what keys in AWS KMS or an HSM need: --build-arg REQUIREMENTS=key-backends
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
@@ -8,6 +8,8 @@ ARG REQUIREMENTS=runtime
 FROM ${PYTHON_IMAGE} AS builder
 ARG PREFIX
 ARG REQUIREMENTS
+# What `strongroom --version` tells; history is not part of the build's context.
+ARG COMMIT=
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 WORKDIR /build
 COPY requirements/runtime.txt requirements/key-backends.txt requirements/build.txt requirements/
@@ -15,7 +17,7 @@ COPY requirements/runtime.txt requirements/key-backends.txt requirements/build.t
 RUN python3 -m venv --without-pip "$PREFIX" && python3 -m pip --python "$PREFIX/bin/python3" install --require-hashes --no-deps -r "requirements/$REQUIREMENTS.txt"
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src/strongroom src/strongroom
-RUN python3 -m pip install --require-hashes --no-deps -r requirements/build.txt && python3 -m pip wheel --no-build-isolation --no-deps --wheel-dir dist . && python3 -m pip --python "$PREFIX/bin/python3" install --no-deps dist/*.whl
+RUN python3 -m pip install --require-hashes --no-deps -r requirements/build.txt && STRONGROOM_COMMIT="$COMMIT" python3 -m pip wheel --no-build-isolation --no-deps --wheel-dir dist . && python3 -m pip --python "$PREFIX/bin/python3" install --no-deps dist/*.whl
 # A compiler that fails leaves a wheel without the native proof-of-work search: no image then.
 RUN "$PREFIX/bin/python3" -c "from strongroom.atto.gateway.work_engines import load_engine; assert load_engine().name == 'native'"
 
@@ -30,8 +32,11 @@ ENV STRONGROOM_HOST=0.0.0.0
 ENV STRONGROOM_DATA=/data
 ENV LOG_FORMAT=json
 VOLUME /data
-EXPOSE 8080 8081
+# Atto, Hathor and its WebSocket, Bittensor; health and metrics, admin API.
+EXPOSE 8080 3000 3001 8000 8081 8088
 USER 65532:65532
+# Alive or not is for the supervisor to see: this says whether it can serve, and needs no program but its own.
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=6 CMD ["strongroom", "health"]
 ENTRYPOINT ["strongroom"]
 CMD ["serve"]
 

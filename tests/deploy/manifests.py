@@ -1,11 +1,11 @@
-"""The manifests under deploy/atto."""
+"""The manifests under deploy/kubernetes/atto."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "atto"
+FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes" / "atto"
 
 
 def documents() -> list[dict[str, Any]]:

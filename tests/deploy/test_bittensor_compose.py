@@ -1,6 +1,5 @@
 """The files for wallet service, miner and validator: what they name is there, and what they set is taken."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from deploy import dockerfile
+from deploy import compose, dockerfile
 from strongroom.bittensor.definition import LEDGER
 from strongroom.settings import read_settings
 
@@ -20,13 +19,11 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES = COMPOSE["services"]
 
 
-def given(text: str, environment: dict[str, str]) -> str:
-    """Compose's substitution: `${NAME:-default}`."""
-    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: environment.get(found[1]) or found[2], text)
-
-
 def variables(service: str, **environment: str) -> dict[str, str]:
-    return {name: given(str(value), environment) for name, value in SERVICES[service]["environment"].items()}
+    return {
+        name: compose.given(str(value), environment)
+        for name, value in SERVICES[service]["environment"].items()
+    }
 
 
 def test_the_services_are_those_of_the_document() -> None:
@@ -34,9 +31,9 @@ def test_the_services_are_those_of_the_document() -> None:
 
 
 def test_it_starts_from_its_folder_too() -> None:
-    (included,) = yaml.safe_load((NODE.parent / "docker-compose.yml").read_text())["include"]
-    assert (NODE.parent / included["path"]).resolve() == ROOT / "docker-compose.yml"
-    assert (NODE.parent / included["project_directory"]).resolve() == ROOT
+    (included,) = yaml.safe_load((compose.FOLDER / "bittensor.yml").read_text())["include"]
+    assert (compose.FOLDER / included["path"]).resolve() == ROOT / "docker-compose.yml"
+    assert (compose.FOLDER / included["project_directory"]).resolve() == ROOT
 
 
 def test_the_service_takes_the_documents_variables(tmp_path: Path) -> None:
@@ -54,7 +51,7 @@ def test_the_images_are_built_from_what_is_there() -> None:
     build = SERVICES["wallet-service"]["build"]
     assert (ROOT / build["context"] / "Dockerfile").is_file()
     assert (
-        given(build["target"], {}) == "sandbox"
+        compose.given(build["target"], {}) == "sandbox"
     )  # `--or-sandbox` finds nothing to start in the service's own image
     assert dockerfile.stage("sandbox")
     assert dockerfile.stage("service")

@@ -1,5 +1,6 @@
 """The image's steps, tried for real: built as the Dockerfile says, run as its user on a read-only root."""
 
+import json
 import shutil
 import stat
 import subprocess
@@ -13,6 +14,10 @@ import pytest
 
 from deploy import dockerfile
 from deploy.manifests import container
+from strongroom.atto.definition import LEDGER as ATTO
+from strongroom.bittensor.definition import LEDGER as BITTENSOR
+from strongroom.hathor.definition import LEDGER as HATHOR
+from strongroom.settings import read_settings
 from strongroom_sandbox.ports import default_variables
 from support.ports import own_ports
 from support.processes import strongroom
@@ -62,7 +67,8 @@ def image() -> Iterator[Image]:
 def test_the_final_stage_is_the_installation_and_an_unprivileged_user() -> None:
     final = dockerfile.stage("service")
     assert dockerfile.arguments(final, "USER") == [f"{USER}:{USER}"]
-    assert dockerfile.arguments(final, "EXPOSE") == ["8080 8081"]
+    (exposed,) = dockerfile.arguments(final, "EXPOSE")
+    assert {int(port) for port in exposed.split()} == default_ports()
     assert dockerfile.arguments(final, "VOLUME") == ["/data"]
     assert dockerfile.arguments(final, "COPY") == ["--from=builder ${PREFIX} ${PREFIX}"]
     assert dockerfile.arguments(final, "RUN") == ["install -d -m 1777 /data"]
@@ -76,6 +82,36 @@ def test_the_final_stage_is_the_installation_and_an_unprivileged_user() -> None:
         "STRONGROOM_DATA": "/data",
         "LOG_FORMAT": "json",
     }
+
+
+def default_ports() -> set[int]:
+    """Of every surface that a process may have."""
+    variables = {
+        "ATTO_NETWORK": "live",
+        "NODE_BASE_URL": "http://node:8080",
+        "WORK_BASE_URL": "http://work:8080",
+        "HATHOR_NETWORK": "mainnet",
+        "DEFAULT_SERVER": "http://node:8080/v1a/",
+        "network": "finney",
+    }
+    settings = read_settings(variables)
+    atto, hathor, bittensor = settings.of(ATTO), settings.of(HATHOR), settings.of(BITTENSOR)
+    assert atto is not None
+    assert hathor is not None
+    assert bittensor is not None
+    assert settings.admin is not None
+    ports = {atto.port, hathor.api.port, hathor.sockets.port, bittensor.port}
+    return ports | {settings.management_port, settings.admin.port}
+
+
+def test_the_image_says_how_to_ask_for_its_health(image: Image) -> None:
+    """The answers themselves are tested with a running service below."""
+    (check,) = dockerfile.arguments(dockerfile.stage("service"), "HEALTHCHECK")
+    (program, *arguments) = json.loads(check.partition("CMD ")[2])
+    command = [str(image.prefix / "bin" / program), *arguments]
+    with dockerfile.run(image.data, *command, variables=image.variables | own_ports()) as asked:
+        assert asked.wait_end() == 1
+    assert "not ready" in asked.logs()
 
 
 def test_the_build_context_is_what_the_image_is_made_of() -> None:
@@ -110,6 +146,8 @@ def test_the_image_serves_and_answers_its_probes_where_only_data_can_be_written(
                 answer = client.get(f"http://127.0.0.1:{management}{path}")
                 assert answer.status_code == httpx2.codes.OK, answer.text
             assert client.get(f"http://127.0.0.1:{api}/").status_code == httpx2.codes.OK
+        with dockerfile.run(image.data, *image.command("health"), variables=variables) as asked:
+            assert asked.wait_end() == 0, asked.logs()
         demo_variables = variables | {
             name: value for name, value in networks.items() if name.startswith("SANDBOX_")
         }

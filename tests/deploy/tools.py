@@ -1,0 +1,50 @@
+"""Programs of others that judge what we deploy, fetched once: no package that scripts/test installs has them."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / ".venv" / "tools"
+UNSTABLE = (
+    "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian sid main\n"
+)
+
+
+def docker_compose() -> Path:
+    """Docker Compose 2 of Debian unstable, unpacked; the one of Debian 12 does not know today's specification."""
+    program = TOOLS / "docker-compose"
+    if not program.exists():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            package = _download_from_unstable("docker-compose", folder)
+            subprocess.run(["dpkg", "-x", package, folder / "files"], check=True)
+            _keep(folder / "files" / "usr" / "libexec" / "docker" / "cli-plugins" / "docker-compose", program)
+    return program
+
+
+def _download_from_unstable(package: str, folder: Path) -> Path:
+    (folder / "lists" / "partial").mkdir(parents=True)
+    (folder / "sources.list").write_text(UNSTABLE)
+    options = {
+        "Dir::Etc::sourcelist": folder / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State::Lists": folder / "lists",
+        "APT::Sandbox::User": "root",
+    }
+    flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    for command in (["update"], ["download", package]):
+        subprocess.run(["apt-get", "-qq", *flags, *command], cwd=folder, check=True, capture_output=True)
+    (found,) = folder.glob("*.deb")
+    return found
+
+
+def _keep(found: Path, program: Path) -> None:
+    """In one step, because other processes of the suite may look for it."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    fresh = program.with_name(f"{program.name}.{os.getpid()}")
+    shutil.copy(found, fresh)
+    fresh.chmod(0o755)
+    fresh.replace(program)
