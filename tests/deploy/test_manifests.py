@@ -6,7 +6,7 @@ import kubernetes_validate
 import pytest
 
 from deploy import dockerfile
-from deploy.manifests import container, documents, of_kind, pod
+from deploy.manifests import LEDGERS, container, container_of, documents, of_kind, pod_of, variables
 from strongroom.atto.definition import LEDGER
 from strongroom.core.environment import SettingsError
 from strongroom.settings import read_settings
@@ -41,28 +41,26 @@ EXAMPLE_PROBES = {
 LABELS = {"app": "wallet-server"}
 
 
-def variables() -> dict[str, str | tuple[str, str]]:
-    """Each variable's value, or the Secret and the key that hold it."""
-    found: dict[str, str | tuple[str, str]] = {}
-    for variable in container()["env"]:
-        reference = variable.get("valueFrom", {}).get("secretKeyRef")
-        found[variable["name"]] = (
-            variable["value"] if reference is None else (reference["name"], reference["key"])
-        )
-    return found
-
-
 def environment(**secrets: str) -> dict[str, str]:
     """What the process sees: ENV of the image, then the manifest, with the Secret's values or these."""
     given = of_kind("Secret")["stringData"] | secrets
     image = dockerfile.environment(dockerfile.stage("service"), {})
     return image | {
-        name: value if isinstance(value, str) else given[value[1]] for name, value in variables().items()
+        name: value if isinstance(value, str) else given[value[1]]
+        for name, value in variables(container()).items()
     }
 
 
+EVERY = [(ledger, document) for ledger in LEDGERS for document in documents(ledger)]
+DEPLOYMENTS = [document for _ledger, document in EVERY if document["kind"] == "Deployment"]
+
+
 @pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("document", documents(), ids=lambda document: str(document["kind"]))
+@pytest.mark.parametrize(
+    "document",
+    [document for _ledger, document in EVERY],
+    ids=lambda one: f"{one['metadata']['name']}-{one['kind']}",
+)
 def test_every_manifest_is_valid(document: dict[str, Any], version: str) -> None:
     kubernetes_validate.validate(document, version, strict=True)
 
@@ -87,18 +85,22 @@ def test_the_deployment_means_what_the_published_example_means() -> None:
     assert made["resources"] == EXAMPLE_RESOURCES
     assert {name: made[name] for name in EXAMPLE_PROBES} == EXAMPLE_PROBES
     ours = {"STRONGROOM_ALLOW_UNAUTHENTICATED": "atto,management"}
-    assert variables() == EXAMPLE_VARIABLES | ours
+    assert variables(container()) == EXAMPLE_VARIABLES | ours
 
 
 def test_the_secret_has_the_keys_that_the_deployment_asks_for() -> None:
     secret = of_kind("Secret")
-    references = {value for value in variables().values() if isinstance(value, tuple)}
+    references = {value for value in variables(container()).values() if isinstance(value, tuple)}
     assert references == {(secret["metadata"]["name"], key) for key in secret["stringData"]}
     assert secret["type"] == "Opaque"
 
 
-def test_the_pod_may_do_nothing_but_its_work() -> None:
-    spec, made = pod(), container()
+by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: str(one["metadata"]["name"]))
+
+
+@by_name
+def test_the_pod_may_do_nothing_but_its_work(deployment: dict[str, Any]) -> None:
+    spec, made = pod_of(deployment), container_of(deployment)
     assert spec["enableServiceLinks"] is False
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"] == {
@@ -117,16 +119,41 @@ def test_the_pod_may_do_nothing_but_its_work() -> None:
     assert mount == {"name": volume["name"], "mountPath": environment()["STRONGROOM_DATA"]}
 
 
-def test_only_pods_of_the_cluster_reach_the_ports_of_the_service() -> None:
-    service, policy = of_kind("Service")["spec"], of_kind("NetworkPolicy")["spec"]
-    assert service["type"] == "ClusterIP"
-    assert service["selector"] == policy["podSelector"]["matchLabels"] == LABELS
-    names = {port["name"]: port["containerPort"] for port in container()["ports"]}
-    assert {port["targetPort"]: port["port"] for port in service["ports"]} == names
-    assert policy["policyTypes"] == ["Ingress"]
-    (rule,) = policy["ingress"]
-    assert rule["from"] == [{"namespaceSelector": {}}]
-    assert {port["port"] for port in rule["ports"]} == set(names)
+@by_name
+def test_the_pod_is_probed_and_ends_as_the_examples_does(deployment: dict[str, Any]) -> None:
+    made = container_of(deployment)
+    assert {name: made[name] for name in EXAMPLE_PROBES} == EXAMPLE_PROBES
+    assert made["resources"] == EXAMPLE_RESOURCES
+    assert "management" in {port["name"] for port in made["ports"]}
+    drains_s = pod_of(deployment)["terminationGracePeriodSeconds"]
+    assert drains_s >= 30 + int(made["lifecycle"]["preStop"]["exec"]["command"][1])
+
+
+@pytest.mark.parametrize("ledger", LEDGERS)
+def test_only_pods_of_the_cluster_reach_the_ports_of_a_deployment(ledger: str) -> None:
+    kinds = [document["kind"] for document in documents(ledger)]
+    assert kinds.count("Deployment") == kinds.count("NetworkPolicy")
+    assert kinds.count("Service") == kinds.count("PodDisruptionBudget") == 1
+    for deployment in (one for one in documents(ledger) if one["kind"] == "Deployment"):
+        name = deployment["metadata"]["name"]
+        labels = {"app": name}
+        assert deployment["spec"]["selector"]["matchLabels"] == labels
+        assert deployment["spec"]["template"]["metadata"]["labels"] == labels
+        ports = {port["name"]: port["containerPort"] for port in container_of(deployment)["ports"]}
+        policy = of_kind("NetworkPolicy", ledger, name)["spec"]
+        assert policy["podSelector"]["matchLabels"] == labels
+        assert policy["policyTypes"] == ["Ingress"]
+        (rule,) = policy["ingress"]
+        assert rule["from"] == [{"namespaceSelector": {}}]
+        assert {port["port"] for port in rule["ports"]} == set(ports)
+    service = of_kind("Service", ledger)
+    served = of_kind("Deployment", ledger, service["metadata"]["name"])
+    assert service["spec"]["type"] == "ClusterIP"
+    assert service["spec"]["selector"] == served["spec"]["selector"]["matchLabels"]
+    ports = {port["name"]: port["containerPort"] for port in container_of(served)["ports"]}
+    assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == ports
+    budget = of_kind("PodDisruptionBudget", ledger)["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": served["spec"]["selector"]}
 
 
 def test_the_service_takes_the_settings_of_the_pod() -> None:

