@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
+from prometheus_client import disable_created_metrics
 
 from strongroom.admin.estate import Estate
 from strongroom.admin.settings import SURFACE as CONSOLE
@@ -66,6 +67,7 @@ async def serve(
     """
     _keep_memory_private()
     _allow_many_connections()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     health, metrics = Health(), Metrics(APPLICATION)
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
