@@ -46,12 +46,20 @@ class VerifyResponse(msgspec.Struct, kw_only=True):
     ss58_address: str
 
 
-class InfoResponse(msgspec.Struct, kw_only=True):
+class ColdkeyProxy(msgspec.Struct, kw_only=True):
+    address: str
+    type: str
+    """As the chain names it."""
+
+
+class InfoResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     wallet_name: str
     hotkey_name: str
     hotkey_address: str
     coldkey_address: str | None
     is_unlocked: bool
+    coldkey_proxy: ColdkeyProxy | None = None
+    """The key that signs the coldkey's calls in its place; not there if the coldkey does."""
 
 
 class ExportRequest(msgspec.Struct, kw_only=True):
@@ -114,12 +122,16 @@ class WalletController(Controller):
     ) -> InfoResponse:
         """The addresses of a hotkey and its coldkey, and whether the hotkey can sign now."""
         found = await messages.info(principal, wallet_name, hotkey_name)
+        caller = None
+        if found.coldkey_proxy is not None and found.delegation is not None:
+            caller = ColdkeyProxy(address=found.coldkey_proxy, type=found.delegation.proxy_type)
         return InfoResponse(
             wallet_name=found.wallet,
             hotkey_name=found.hotkey,
             hotkey_address=found.hotkey_address,
             coldkey_address=found.coldkey_address,
             is_unlocked=found.is_unlocked,
+            coldkey_proxy=caller,
         )
 
     @post("/export", status_code=200, summary="Export a key", opt=needs(EXPORT))

@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 from typing import Any
 
-from strongroom.bittensor.client import sdk11
+from strongroom.bittensor.client import proxied, sdk11
 from strongroom.bittensor.client.nonces import Asking, Draws, forget, turn
 from strongroom.bittensor.client.remote import PERIOD_BLOCKS, SR25519, RemoteKeypair, RemoteWallet
 from strongroom.bittensor.client.service import ServiceError
@@ -42,7 +42,11 @@ def teach() -> bool:
 
 
 def _blocking(chain: Any) -> None:
-    create, payment_info = chain.create_signed_extrinsic, chain.get_payment_info
+    create, payment_info, submit = (
+        chain.create_signed_extrinsic,
+        chain.get_payment_info,
+        chain.submit_extrinsic,
+    )
     names = _names(create)
 
     @functools.wraps(create)
@@ -51,14 +55,25 @@ def _blocking(chain: Any) -> None:
         remote = _remote(keypair)
         if remote is None or named.get("signature") is not None:
             return create(self, call, keypair, **named)
-        signature = _sign(self, remote, call, named)
-        return create(self, call=call, keypair=remote, signature=signature, **named)
+        delegate = proxied.delegate_of(remote, named)
+        if delegate is None:
+            signature = _sign(self, remote, call, named)
+            return create(self, call=call, keypair=remote, signature=signature, **named)
+        call = self.compose_call(*proxied.arguments(remote, delegate, call))
+        signature = _sign(self, delegate.key, call, named)
+        return proxied.note(self, create(self, call=call, keypair=delegate.key, signature=signature, **named))
+
+    @functools.wraps(submit)
+    def submit_extrinsic(self: Any, extrinsic: Any, *args: Any, **named: Any) -> Any:
+        receipt = submit(self, extrinsic, *args, **named)
+        return proxied.receipt_of(self, extrinsic, receipt, is_async=False)
 
     @functools.wraps(payment_info)
     def get_payment_info(self: Any, call: Any, keypair: Any, *args: Any, **named: Any) -> Any:
         return payment_info(self, call, _public(chain, keypair), *args, **named)
 
     chain.create_signed_extrinsic, chain.get_payment_info = create_signed_extrinsic, get_payment_info
+    chain.submit_extrinsic = submit_extrinsic
 
 
 def _asyncio(chain: Any) -> None:
@@ -82,19 +97,22 @@ def _asyncio(chain: Any) -> None:
         if remote is None or named.get("signature") is not None:
             return await create(self, call, keypair, **named)
         is_pinned = draws.take(self) > 1
-        self.__dict__.setdefault(SIGNERS, set()).add(remote.ss58_address)
+        call, key = await _by_delegate(self, remote, call, named)
+        self.__dict__.setdefault(SIGNERS, set()).add(key.ss58_address)
         try:
-            async with turn(self, remote.ss58_address):
-                signature = await _sign_in_turn(self, remote, call, named, is_pinned=is_pinned)
-            return await create(self, call=call, keypair=remote, signature=signature, **named)
+            async with turn(self, key.ss58_address):
+                signature = await _sign_in_turn(self, key, call, named, is_pinned=is_pinned)
+            made = await create(self, call=call, keypair=key, signature=signature, **named)
+            return made if key is remote else proxied.note(self, made)
         except BaseException:
-            forget(self, remote.ss58_address)
+            forget(self, key.ss58_address)
             raise
 
     @functools.wraps(submit)
-    async def submit_extrinsic(self: Any, *args: Any, **named: Any) -> Any:
+    async def submit_extrinsic(self: Any, extrinsic: Any, *args: Any, **named: Any) -> Any:
         try:
-            return await submit(self, *args, **named)
+            receipt = await submit(self, extrinsic, *args, **named)
+            return proxied.receipt_of(self, extrinsic, receipt, is_async=True)
         except BaseException:
             for address in self.__dict__.get(SIGNERS, ()):
                 forget(self, address)
@@ -106,6 +124,16 @@ def _asyncio(chain: Any) -> None:
 
     chain.create_signed_extrinsic, chain.get_payment_info = create_signed_extrinsic, get_payment_info
     chain.get_account_next_index, chain.submit_extrinsic = get_account_next_index, submit_extrinsic
+
+
+async def _by_delegate(
+    chain: Any, remote: RemoteKeypair, call: Any, named: dict[str, Any]
+) -> tuple[Any, RemoteKeypair]:
+    """The call and the key that signs it, or the delegate's call around it and the delegate."""
+    delegate = await asyncio.to_thread(proxied.delegate_of, remote, named)
+    if delegate is None:
+        return call, remote
+    return await chain.compose_call(*proxied.arguments(remote, delegate, call)), delegate.key
 
 
 def _sign(chain: Any, remote: RemoteKeypair, call: Any, named: dict[str, Any]) -> bytes:

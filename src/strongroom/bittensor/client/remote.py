@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, NamedTuple
 
 from strongroom.bittensor.client.signing import MessageSigner
 
@@ -54,6 +54,26 @@ class RemoteKeypair:
         kind = "general" if self.role == "hotkey" else "coldkey"
         return self._signer.sign(self, _text(data), kind)
 
+    def delegate(self) -> "Delegate | None":
+        """Who signs the calls of a coldkey that is not in the service; None: the key itself.
+
+        Raises:
+            ServiceError: the service is away.
+        """
+        if self.role != "coldkey":
+            return None
+        found = self._service.info(self.wallet_name, self.hotkey_name).get("coldkey_proxy")
+        if not found:
+            return None
+        key = RemoteKeypair(
+            self._signer,
+            wallet_name=self.wallet_name,
+            hotkey_name=self.hotkey_name,
+            ss58_address=found["address"],
+            role=self.role,
+        )
+        return Delegate(key, found["type"])
+
     def sign_call(self, call: bytes, era: bytes, nonce: int, tip: int = 0) -> bytes:
         """Signature of an extrinsic: the service reads the call and builds the payload itself.
 
@@ -99,6 +119,13 @@ class RemoteKeypair:
 
     def __repr__(self) -> str:
         return f"RemoteKeypair({self.role} {self.ss58_address} at {self._service.url})"
+
+
+class Delegate(NamedTuple):
+    """The key that the chain lets call for a coldkey, and as what."""
+
+    key: RemoteKeypair
+    proxy_type: str
 
 
 class RemoteWallet:

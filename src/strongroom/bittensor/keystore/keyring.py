@@ -38,6 +38,10 @@ class WalletInfo:
     coldkey_address: str | None
     is_unlocked: bool
     """True if the hotkey can sign now."""
+    coldkey_proxy: str | None = None
+    """The address of the key that signs the coldkey's calls in its place."""
+    delegation: Delegation | None = None
+    """What that key is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,12 +175,15 @@ class Keyring:
             owner: str | None = (await self.public(coldkey(wallet))).address
         except (NotFound, Locked, VaultError):
             owner = None
+        caller = await self._stored(proxy(wallet))
         return WalletInfo(
             wallet=wallet,
             hotkey=name,
             hotkey_address=public.address,
             coldkey_address=owner,
             is_unlocked=await self._is_open(signer),
+            coldkey_proxy=None if caller is None else caller.public.address,
+            delegation=None if caller is None else caller.delegation,
         )
 
     async def hotkeys(self, wallet: str) -> HotkeyNames:
