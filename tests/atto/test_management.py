@@ -109,6 +109,7 @@ async def test_metrics_tell_of_the_work(
             'uri="/wallets/accounts/{address}/transactions/SEND"} 1.0'
         ),
         "strongroom_atto_pending_blocks 0.0",
+        'strongroom_payment_seconds_count{ledger="atto",outcome="accepted"} 2.0',
     ):
         assert line in lines, [one for one in lines if one.startswith(line.partition("{")[0])]
     assert address not in "\n".join(lines)  # nobody's account is a label

@@ -81,15 +81,13 @@ async def test_the_state_of_a_ledger(
     watched.leases.wanted |= {"work": True, "other": False}
     await watched.leases.acquire("work")
     await watched.leases.acquire(instance_lease("me"))
-    collection = Collection(
-        ledger,
-        "ledger",
-        LedgerWatch(watched).read,
-        clock=clock,
-        failed=watched.metrics.collection_failed,
-        every_s=EVERY_S,
+    watch = LedgerWatch(watched)
+    collection, trail = (
+        Collection(ledger, name, read, clock=clock, failed=watched.metrics.collection_failed, every_s=EVERY_S)
+        for name, read in (("ledger", watch.read), ("trail", watch.read_trail))
     )
     await collection.look()
+    await trail.look()
 
     def value(name: str, **labels: str) -> float | None:
         read = watched.metrics.registry.get_sample_value
@@ -116,6 +114,9 @@ async def test_the_state_of_a_ledger(
         await collection.look()
     assert value("payments_open") is None
     assert value("collection_failed", collection="ledger") == 1
+    await trail.look()
+    assert value("collection_failed", collection="trail") == 0
+    assert (value("audit_uncovered_rows") or 0) > 4
 
 
 def test_refusals_are_counted_by_rule_and_never_without_end() -> None:

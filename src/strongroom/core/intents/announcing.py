@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Generic, TypeVar
 
+from prometheus_client import Histogram
 from sqlalchemy import Connection
 
 from strongroom.core.announcements import Announcement, Announcer
@@ -10,6 +11,7 @@ from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, R
 from strongroom.core.intents.payments import Paid, payment_of
 from strongroom.core.intents.resolver import Effects
 from strongroom.core.intents.store import load_intent
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.policy import Granted
 
 R = TypeVar("R")
@@ -27,6 +29,17 @@ class PaymentEvents:
         self._ledger = ledger
         self._network_id = network_id
         self._announcer = announcer
+        self._seconds: Histogram | None = None
+
+    def measure(self, metrics: Metrics) -> None:
+        """Measures outcomes from now on."""
+        self._seconds = metrics.payment_seconds
+
+    def observe(self, intent: Intent) -> None:
+        """An outcome of an intent was stored."""
+        if self._seconds is not None and intent.resolved_at_ms is not None:
+            took_ms = max(0, intent.resolved_at_ms - intent.created_at_ms)
+            self._seconds.labels(self._ledger, intent.outcome.value.lower()).observe(took_ms / 1000)
 
     def signed(self, connection: Connection, granted: Granted, payload_id: bytes) -> None:
         """See `core.security.policy.Teller`."""
@@ -125,6 +138,8 @@ class AnnouncedEffects(Generic[R]):
         return effect
 
     def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: R) -> None:
+        if not isinstance(verdict, Pending):
+            self._events.observe(intent)
         self._effects.applied(intent, verdict, effect)
 
 

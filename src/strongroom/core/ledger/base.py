@@ -161,6 +161,7 @@ class LedgerBase(ABC, Generic[S]):
         self.webhooks = self._webhooks.administration
         self.announcer = self._webhooks.announcer
         self.payment_events = self._webhooks.payment_events
+        self.payment_events.measure(self.metrics)
 
     def _open_backends(self, source: KeySource) -> KeyBackends:
         """What keeps the ledger's keys besides variables and files."""

@@ -77,8 +77,6 @@ class _Found:
     tokens: int
     holders: dict[str, str]
     """Who holds each lease now."""
-    checkpoint_ms: int | None
-    uncovered: int
     keys: Sequence[KeyVersion]
 
 
@@ -108,12 +106,22 @@ class LedgerWatch:
     def start(self, loops: Loops, component: str) -> None:
         self._show_what_is_at_hand()
         loops.start(loops.collect(component, "ledger", self.read, every_s=EVERY_S))
+        # Apart: whoever breaks the checkpoints hides no payment.
+        loops.start(loops.collect(component, "trail", self.read_trail, every_s=EVERY_S))
 
     async def read(self) -> list[Sample]:
         now_ms = self._clock.now_ms()
         found = await self._database.read(lambda connection: _find(connection, now_ms))
-        parts = (self._payments, self._tokens, self._leaders, self._trail, self._keys)
+        parts = (self._payments, self._tokens, self._leaders, self._keys)
         return [sample for part in parts for sample in part(found, now_ms)]
+
+    async def read_trail(self) -> list[Sample]:
+        """Raises: CheckpointsBroken, and as `read`."""
+        at_ms, uncovered = await self._database.read(_find_trail)
+        samples = [self._sample("audit_uncovered_rows", uncovered)]
+        if at_ms is not None:
+            samples.append(self._sample("audit_checkpoint_timestamp_seconds", at_ms / 1000))
+        return samples
 
     def _payments(self, found: _Found, now_ms: int) -> Iterator[Sample]:
         oldest_s = 0.0 if found.oldest_open_ms is None else max(0, now_ms - found.oldest_open_ms) / 1000
@@ -138,11 +146,6 @@ class LedgerWatch:
             yield self._sample("lease_taken", float(name in found.holders), name)
             if name in found.holders:
                 yield self._sample("lease_holder", 1, name, found.holders[name])
-
-    def _trail(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
-        yield self._sample("audit_uncovered_rows", found.uncovered)
-        if found.checkpoint_ms is not None:
-            yield self._sample("audit_checkpoint_timestamp_seconds", found.checkpoint_ms / 1000)
 
     def _keys(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
         active = next((one for one in found.keys if one.state is KeyState.ACTIVE), None)
@@ -200,7 +203,6 @@ def _find(connection: Connection, now_ms: int) -> _Found:
     expiries = select(tokens.expires_at_ms).where(*active).order_by(tokens.expires_at_ms)
     expiries_ms = connection.execute(expiries).scalars().all()
     holders = select(leases.name, leases.holder).where(leases.expires_at_ms > now_ms)
-    heads, covered = load_heads(connection), load_state(connection).positions
     return _Found(
         open=number,
         stuck=connection.execute(stuck).scalar_one(),
@@ -210,7 +212,12 @@ def _find(connection: Connection, now_ms: int) -> _Found:
         expiries_ms=[at_ms for at_ms in expiries_ms if at_ms is not None],
         tokens=len(expiries_ms),
         holders={row.name: row.holder for row in connection.execute(holders)},
-        checkpoint_ms=connection.execute(select(func.max(checkpoint.c.at_ms))).scalar(),
-        uncovered=sum(max(0, last - covered.get(lane, 0)) for lane, last in heads.items()),
         keys=load_versions(connection),
     )
+
+
+def _find_trail(connection: Connection) -> tuple[int | None, int]:
+    """When the last checkpoint was made, and how many rows none covers."""
+    heads, covered = load_heads(connection), load_state(connection).positions
+    uncovered = sum(max(0, last - covered.get(lane, 0)) for lane, last in heads.items())
+    return connection.execute(select(func.max(checkpoint.c.at_ms))).scalar(), uncovered

@@ -111,6 +111,11 @@ class Metrics:
             ("ledger", "method", "uri", "status", "outcome"),
         )
         self.signatures = self.counter("strongroom_signatures", "Signatures made.", ("ledger", "kind"))
+        self.payment_seconds = self.histogram(
+            "strongroom_payment_seconds",
+            "From the signature of a payment until its outcome was known, by the outcome.",
+            ("ledger", "outcome"),
+        )
         self.refusals = self.counter(
             "strongroom_refusals",
             "Requests that ended in an error, by its code.",

@@ -36,7 +36,10 @@ class PushMetrics:
             "Notifications by outcome: sent, unregistered, refused, unwanted, expired; delayed ones come again.",
             ("outcome",),
         )
-        self.waiting = metrics.gauge("strongroom_hathor_push_waiting", "Notifications not sent yet.")
+        self.waiting = metrics.reading(
+            "strongroom_hathor_push_waiting",
+            "Notifications not sent yet; absent while another process sends them.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ class Pusher:
 
     def rest(self) -> None:
         """Forgets what it knows of deliveries, because another process delivers now."""
+        self._metrics.waiting.hide(DESTINATION)
         self._dispatcher.rest()
 
     def check(self) -> ComponentHealth:
@@ -101,7 +105,7 @@ class Pusher:
         self._metrics.outcomes.labels("expired").inc(expired)
         if expired:
             log.warning("notifications were too old to be sent", count=expired)
-        self._metrics.waiting.set(await self._dispatcher.backlog())
+        self._metrics.waiting.show(DESTINATION, [((), await self._dispatcher.backlog())])
 
     async def _deliver(self, event: Event) -> None:
         push = decode_json(event.payload, Notification)

@@ -306,7 +306,7 @@ class Sync:
             metrics.events.inc(applied.events)
             metrics.batch.observe(took_s)
             self._backoff.reset()
-        metrics.last_event.set(applied.last_event_id)
+        metrics.applied(applied.last_event_id)
         if latest_id is not None:
             self._know(max(0, latest_id - applied.last_event_id))
 

@@ -30,7 +30,10 @@ class SyncMetrics:
             "strongroom_hathor_sync_reconnects", "Connections to the node that ended."
         )
         self.batch = metrics.histogram("strongroom_hathor_sync_batch_seconds", "Duration of a batch.")
-        self.last_event = metrics.gauge("strongroom_hathor_sync_last_event_id", "The last event applied.")
+        self._last_event = metrics.reading(
+            "strongroom_hathor_sync_last_event_id",
+            "The last event applied; absent while another process follows.",
+        )
         self._behind = metrics.reading(
             "strongroom_hathor_sync_events_behind",
             "Events that the node has and we have not; absent while another process follows, or nobody knows.",
@@ -51,6 +54,9 @@ class SyncMetrics:
         """This process follows now."""
         self._lag.show(SYNC, [((), lag_s)])
 
+    def applied(self, last_event_id: int) -> None:
+        self._last_event.show(SYNC, [((), last_event_id)])
+
     def know(self, behind: int) -> None:
         self._behind.show(SYNC, [((), behind)])
 
@@ -61,4 +67,5 @@ class SyncMetrics:
     def end(self) -> None:
         """Another process follows."""
         self.forget()
+        self._last_event.hide(SYNC)
         self._lag.hide(SYNC)
