@@ -1,17 +1,15 @@
 """Compose file and systemd units of the Hathor wallet service: what they set is taken, and all of it fits together."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from deploy import compose
+from deploy import compose, units
 from strongroom.core.environment import SettingsError
 from strongroom.hathor.definition import LEDGER
 from strongroom.hathor.settings import HathorSettings
 from strongroom.settings import Settings, read_settings
 
-UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 COMPOSE = compose.read("hathor.yml")
 SERVICES = COMPOSE["services"]
 OURS = ("daemon", "api-1", "api-2")
@@ -27,30 +25,6 @@ def secrets(tmp_path: Path) -> Path:
 
 def of_compose(service: str, secrets: Path) -> Settings:
     return read_settings(compose.variables(SERVICES[service], secrets, GIVEN), ("hathor",))
-
-
-def of_units(unit: str, instance: str, secrets: Path) -> Settings:
-    """As the process reads them, with the files under /etc/strongroom where they are in this folder."""
-    variables: dict[str, str] = {}
-    credentials: set[str] = set()
-    for line in (UNITS / unit).read_text().replace("%i", instance).splitlines():
-        key, _, value = line.partition("=")
-        if key == "EnvironmentFile":
-            variables |= assignments((UNITS / Path(value).name).read_text())
-        elif key == "LoadCredential":
-            credentials.add(value.partition(":")[0])
-        elif key == "Environment":
-            variables |= assignments(value)
-    for name in ("DB_PASS_FILE", "AUTH_SECRET_FILE"):
-        if name in variables:
-            assert Path(variables[name]).name in credentials
-            variables[name] = variables[name].replace("%d", str(secrets))
-    return read_settings(variables, ("hathor",))
-
-
-def assignments(text: str) -> dict[str, str]:
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
 def hathor(settings: Settings) -> HathorSettings:
@@ -102,8 +76,10 @@ def test_without_a_node_nothing_starts(secrets: Path) -> None:
 
 
 def test_the_units_fit_together(secrets: Path) -> None:
-    daemon = of_units("strongroom-hathor-daemon.service", "", secrets)
-    apis = [of_units("strongroom-hathor-api@.service", number, secrets) for number in ("1", "2")]
+    daemon = units.settings("hathor", "strongroom-hathor-daemon.service", "", secrets)
+    apis = [
+        units.settings("hathor", "strongroom-hathor-api@.service", number, secrets) for number in ("1", "2")
+    ]
     check(daemon, apis)
     assert {settings.host for settings in (daemon, *apis)} == {"127.0.0.1"}
     ports = [daemon.management_port]
@@ -111,12 +87,3 @@ def test_the_units_fit_together(secrets: Path) -> None:
         ports += [settings.management_port, hathor(settings).api.port, hathor(settings).sockets.port]
     assert len(set(ports)) == len(ports)
     assert len({settings.data for settings in (daemon, *apis)}) == 3
-
-
-def test_systemd_understands_the_units() -> None:
-    """All of it but the program, which is not installed here."""
-    units = [str(path) for path in UNITS.glob("*.service")]
-    done = subprocess.run(["systemd-analyze", "verify", *units], check=False, capture_output=True, text=True)
-    lines = [line for line in done.stderr.splitlines() if line]
-    assert all("/opt/strongroom/.venv/bin/strongroom is not executable" in line for line in lines), lines
-    assert len(units) == 2
