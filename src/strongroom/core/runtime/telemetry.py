@@ -110,30 +110,7 @@ class Metrics:
             "Duration of HTTP requests.",
             ("ledger", "method", "uri", "status", "outcome"),
         )
-        self.signatures = self.counter("strongroom_signatures", "Signatures made.", ("ledger", "kind"))
-        self.payment_seconds = self.histogram(
-            "strongroom_payment_seconds",
-            "From the signature of a payment until its outcome was known, by the outcome.",
-            ("ledger", "outcome"),
-        )
-        self.refusals = self.counter(
-            "strongroom_refusals",
-            "Requests that ended in an error, by its code.",
-            ("ledger", "code"),
-        )
-        self.authentication_failures = self.counter(
-            "strongroom_authentication_failures", "Credentials that did not count.", ("ledger",)
-        )
-        self.authentication_bursts = self.counter(
-            "strongroom_authentication_bursts",
-            "Bursts of failed authentications from one address; each is in the log.",
-            ("ledger",),
-        )
-        self.rule_refusals = self.counter(
-            "strongroom_rule_refusals",
-            "Signatures that the policy refused or let wait, by the reason's code and the rule.",
-            ("ledger", "reason", "rule"),
-        )
+        self._set_payments()
         self.collection_failed = self.reading(
             "strongroom_collection_failed",
             "1 while values are absent because they could not be collected, by what is collected.",
@@ -158,6 +135,32 @@ class Metrics:
             "strongroom_work_last_success_timestamp_seconds",
             "When this work last succeeded, in seconds since 1970; absent until it has succeeded.",
             ("ledger", "work"),
+        )
+
+    def _set_payments(self) -> None:
+        self.signatures = self.counter("strongroom_signatures", "Signatures made.", ("ledger", "kind"))
+        self.payment_seconds = self.histogram(
+            "strongroom_payment_seconds",
+            "From the signature of a payment until its outcome was known, by the outcome.",
+            ("ledger", "outcome"),
+        )
+        self.refusals = self.counter(
+            "strongroom_refusals",
+            "Requests that ended in an error, by its code.",
+            ("ledger", "code"),
+        )
+        self.authentication_failures = self.counter(
+            "strongroom_authentication_failures", "Credentials that did not count.", ("ledger",)
+        )
+        self.authentication_bursts = self.counter(
+            "strongroom_authentication_bursts",
+            "Bursts of failed authentications from one address; each is in the log.",
+            ("ledger",),
+        )
+        self.rule_refusals = self.counter(
+            "strongroom_rule_refusals",
+            "Signatures that the policy refused or let wait, by the reason's code and the rule.",
+            ("ledger", "reason", "rule"),
         )
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
