@@ -36,6 +36,20 @@ def numbers(response: httpx2.Response) -> list[int]:
     return [int(one["id"], 16) for one in response.json()["payments"]]
 
 
+async def test_a_life_is_told_to_those_who_read_payments(office: Office) -> None:
+    token = await office.token("admin:payments", on=ALL)
+    await store(office, "hathor", 0xCD, request_id="order-1", client_key="proposal")
+    for name in (f"{0xCD:064x}", "order-1", "proposal"):
+        answer = (await office.ask(token, "GET", f"/payments/{name}/life")).json()
+        (life,) = answer["lives"]
+        assert (life["ledger"], life["payment"]["requestId"]) == ("hathor", "order-1")
+        assert [step["step"] for step in life["life"]] == ["asked", "allowed", "signed", "next"]
+    assert (await office.ask(token, "GET", "/payments?request=order-1")).json()["payments"][0]["clientKey"]
+    assert (await office.ask(token, "GET", "/payments/nothing/life")).status_code == 404
+    other = await office.token("admin:read", on=ALL)
+    assert (await office.ask(other, "GET", "/payments/order-1/life")).status_code == 403
+
+
 async def test_a_payment_says_everything(office: Office) -> None:
     token = await office.token("admin:payments", on=ALL)
     await store(office, "atto", 0xAB, rule="small", token="0123456789abcdef")
@@ -61,6 +75,7 @@ async def test_a_payment_says_everything(office: Office) -> None:
         "createdAt": "1970-01-01T00:00:00.171Z",
         "resolvedAt": None,
         "requestId": None,
+        "clientKey": None,
         "firstOfferedAt": None,
         "lastOfferedAt": None,
         "lastAnswer": None,

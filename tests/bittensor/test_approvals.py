@@ -15,8 +15,10 @@ from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.core.clock import SystemClock
 from strongroom.core.guard.approvals.approval import Approval, ApprovalState
 from strongroom.core.intents import tables as intents
+from strongroom.core.ledger.life.reading import find_lives
 from strongroom.core.security.access import OPERATOR, Principal
 from support.bittensor.live_node import NETUID, LiveNode
 from support.bittensor.weighing import body, settled, weighing_service
@@ -26,6 +28,7 @@ from support.bittensor_service import (
     WALLET,
     BittensorService,
 )
+from support.named_requests import naming
 from support.waiting import eventually, until_true
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +53,11 @@ async def service(node: LiveNode, tmp_path: Path) -> AsyncIterator[BittensorServ
 async def set_weights(service: BittensorService, key: str | None = None, **more: Any) -> httpx2.Response:
     headers = {} if key is None else {"Idempotency-Key": key}
     return await service.client.post("/wallet/set_weights", json=body(**more), headers=headers)
+
+
+async def life(service: BittensorService, name: str) -> list[str]:
+    (one,) = await find_lives(service.ledger, name, SystemClock().now_ms())
+    return [step.word.value for step in one.steps]
 
 
 def waiting(answer: httpx2.Response) -> str:
@@ -98,6 +106,22 @@ async def test_approved_weights_are_set_without_their_client(
     assert (answer.status_code, answer.json()["success"]) == (200, True)
     assert answer.json()["extrinsic_hash"] == f"0x{spent.payload_id.hex()}"
     assert len(await signed(service)) == 1
+
+
+async def test_a_request_is_followed_from_before_it_is_signed(
+    node: LiveNode, service: BittensorService
+) -> None:
+    async with naming(service.application, service.client) as named:
+        answer = await named.post("/wallet/set_weights", json=body(), headers={"X-Request-Id": "tempo-7"})
+    assert answer.headers["X-Request-Id"] == "tempo-7"
+    approval = waiting(answer)
+    assert await life(service, "tempo-7") == await life(service, approval) == ["asked", "waited", "next"]
+    await service.ledger.approvals.approve(ANN, approval)
+    await until_state(service, approval, ApprovalState.SPENT)
+    await eventually(lambda: len(in_pool(node)) == 1)
+    words = await life(service, "tempo-7")
+    assert words[:5] == ["asked", "waited", "approved", "allowed", "signed"]
+    assert words[-1] == "next"
 
 
 async def test_other_weights_wait_under_an_id_of_their_own(service: BittensorService) -> None:

@@ -32,3 +32,23 @@ def test_refusals_have_the_id_in_header_and_body(installation: Installation) -> 
     refused = installation.client.get("/wallets", headers={"Authorization": "Bearer sr_none"})
     assert refused.status_code == httpx2.codes.UNAUTHORIZED
     assert refused.headers["X-Request-Id"] == refused.json()["requestId"]
+
+
+def test_a_life_is_told_by_any_name(installation: Installation) -> None:
+    address = funded_account(installation, "told")
+    other = installation.client.post("/wallets/told/accounts").json()["address"]
+    sent = installation.client.post(
+        f"/wallets/accounts/{address}/transactions/SEND",
+        json={"receiverAddress": other, "amount": 7},
+        headers={"X-Request-Id": "order-4712", "Idempotency-Key": "invoice-13"},
+    )
+    payment_id = sent.json()["hash"]
+    shown = [installation.run("payment", name).stdout for name in (payment_id, "order-4712", "invoice-13")]
+    assert shown[0] == shown[1] == shown[2]
+    words = [line.split()[2] for line in shown[0] if line.strip().startswith("20")]
+    assert words == ["asked", "allowed", "signed", "offered", "confirmed"]
+    text = " ".join(shown[0])
+    assert "anonymous, in the request order-4712, which its client calls invoice-13" in text
+    (life,) = map(json.loads, installation.run("payment", payment_id, "--json").stdout)
+    assert life["id"] == payment_id
+    assert [step["step"] for step in life["life"]] == words

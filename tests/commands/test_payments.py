@@ -68,7 +68,7 @@ def test_a_payment_is_listed_with_who_and_why(installation: Installation) -> Non
         (("payments", "--since", "yesterday"), "must be a moment such as"),
         (("payments", "--ledger", "doge"), "the ledger is atto or hathor or bittensor"),
         (("payments", "--state", "LOST"), "Invalid value"),
-        (("payment", "xyz"), "64 hexadecimal digits"),
+        (("payment", "xyz"), "No ledger has a payment with this id"),
         (("payment", "00" * 32), "No ledger has a payment with this id"),
     ],
 )

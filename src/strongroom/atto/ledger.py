@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from strongroom.atto import tables
 from strongroom.atto.api.application import create_application
@@ -17,14 +17,17 @@ from strongroom.atto.history.store import POLL_S
 from strongroom.atto.protocol import Address, Receivable
 from strongroom.atto.receiving.receivable_check import CHECK_S
 from strongroom.atto.settings import API_SURFACE, AttoSettings
+from strongroom.atto.transactions.told import callback_of
 from strongroom.atto.use_cases import PENDING, UseCases
 from strongroom.atto.wallets.adoption import adopt_accounts
 from strongroom.atto.wallets.foreign_accounts import foreign_accounts
 from strongroom.atto.wallets.watched_addresses import POLL_S as ACCOUNTS_S
 from strongroom.core.coordination.loops import Loop
 from strongroom.core.http.listener import Surface
+from strongroom.core.intents.intent import Intent
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.ledger.contract import AnyLedger, Surroundings
+from strongroom.core.ledger.telling import Telling
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.security.authentication import Gatekeeper
 from strongroom.core.transparency.inspection import TrailCheck
@@ -56,6 +59,9 @@ class AttoLedger(LedgerBase[AttoSettings]):
 
     async def adopt(self) -> None:
         await adopt_accounts(self.database)
+
+    def tellings(self, connection: Connection, intent: Intent) -> Sequence[Telling]:
+        return callback_of(connection, intent, has_url=self.settings.callback_url is not None)
 
     def own_checks(self) -> Sequence[TrailCheck]:
         return (partial(foreign_accounts, self.database, self.custody),)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strongroom.commands.context import Administrator, named_or_configured
-from strongroom.core.clock import parse_instant
+from strongroom.core.clock import SystemClock, parse_instant
 from strongroom.core.errors import NotFound, StrongroomError
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import (
@@ -19,10 +19,11 @@ from strongroom.core.intents.payments import (
     PaymentRecord,
     document_of,
     newest_first,
-    parse_payment_id,
 )
 from strongroom.core.ledger.contract import AnyLedger
-from strongroom.core.terminal import minute, print_table
+from strongroom.core.ledger.life.facts import Life
+from strongroom.core.ledger.life.reading import find_lives
+from strongroom.core.terminal import minute, print_table, second
 from strongroom.registry import BY_NAME, LEDGERS
 
 NAMES = " or ".join(one.name for one in LEDGERS)
@@ -30,6 +31,8 @@ LedgerName = Annotated[
     str | None, typer.Option("--ledger", help=f"{NAMES}. Default: every ledger that is configured.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+WAITING = "WAITING"
+"""In place of a state, of what is not signed: it waits for approval, or ended without it."""
 STATES = ", ".join(one.value for one in Outcome)
 MOMENT = "2026-11-21 or 2026-11-21T08:57:00Z"
 
@@ -79,32 +82,35 @@ def payments(
 
 
 def payment(
-    payment_id: Annotated[str, typer.Argument(metavar="ID", help="Its hash, as the network writes it.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Its hash, the X-Request-Id or Idempotency-Key of its request, or the approval that it waits for.",
+        ),
+    ],
     ledger: LedgerName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one payment: what it pays, who asked for it, what allowed it, and where it stands still."""
-    wanted = parse_payment_id(payment_id)
-    found: PaymentRecord | None = None
+    """Tell a payment's life: who asked, what allowed it, when it was signed, offered and confirmed, who was told, and what is next."""
+    found = list[Life]()
     away: StrongroomError | None = None
     for definition in named_or_configured(ledger):
         try:
-            found = found or asyncio.run(_get(definition, wanted))
+            found += asyncio.run(_lives(definition, name))
         except NotFound:
             continue
         except StrongroomError as error:
             away = error
-    if found is None:
+    if not found:
         raise away or NotFound("No ledger has a payment with this id", code="payment_not_found")
-    document = _document(found)
-    if as_json:
-        typer.echo(json.dumps(document))
-        return
-    table = Table("", "", show_header=False)
-    for name, value in document.items():
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        table.add_row(name, Text("" if value is None else shown))
-    print_table(table)
+    for one in found:
+        if as_json:
+            document = one.document
+            known = document["payment"] or {"id": None, "ledger": document["ledger"], "state": WAITING}
+            typer.echo(json.dumps({**known, "approval": document["approval"], "life": document["life"]}))
+        else:
+            _tell(one)
 
 
 async def _page(ledger: AnyLedger, wanted: PaymentFilter, limit: int) -> Sequence[PaymentRecord]:
@@ -113,10 +119,25 @@ async def _page(ledger: AnyLedger, wanted: PaymentFilter, limit: int) -> Sequenc
         return found
 
 
-async def _get(ledger: AnyLedger, payment_id: bytes) -> PaymentRecord:
+async def _lives(ledger: AnyLedger, name: str) -> Sequence[Life]:
     async with Administrator().prepared(ledger) as running:
-        found: PaymentRecord = await running.payments.get(payment_id)
-        return found
+        return await find_lives(running, name, SystemClock().now_ms())
+
+
+def _tell(life: Life) -> None:
+    facts = life.facts
+    if (payment := facts.payment) is not None:
+        state = "stuck" if payment.is_stuck else payment.state.value
+        amount = "" if payment.amount_raw is None else f", {payment.amount_raw} raw"
+        whom = "" if payment.destination is None else f" to {payment.destination}"
+        typer.echo(f"{facts.ledger} {payment.kind} {facts.network_id}: {state}{amount}{whom}")
+        typer.echo(f"wallet {payment.wallet or '?'}, account {payment.account}")
+    elif facts.approval is not None:
+        typer.echo(f"{facts.ledger} {facts.approval.terms.get('kind', '')}: not signed, {facts.approval.id}")
+    table = Table("UTC", "", "", box=None)
+    for step in life.steps:
+        table.add_row(second(step.at_ms), step.word.value, Text(step.text))
+    print_table(table)
 
 
 def _show(found: Sequence[PaymentRecord], *, as_json: bool) -> None:

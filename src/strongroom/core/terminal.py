@@ -28,6 +28,11 @@ def minute(moment_ms: int | None) -> str:
     return "" if moment_ms is None else iso_instant(moment_ms)[:16].replace("T", " ") + "Z"
 
 
+def second(moment_ms: int | None) -> str:
+    """As `minute`, for example `2026-11-21 08:57:00.123Z`."""
+    return "" if moment_ms is None else iso_instant(moment_ms).replace("T", " ")
+
+
 def print_table(table: Table) -> None:
     """On a terminal, what does not fit goes on in the next line; anywhere else the table is as wide as it must be."""
     console = Console()

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.http.forwarded import parse_proxies
+from strongroom.core.intents.store import list_intents
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
@@ -24,6 +25,7 @@ from support.hathor.api import WALLET_ID, Api, recorded_rows, serving_api
 from support.hathor.proposals import KEYS, Client, hexed, payment
 from support.hathor.scenes import address
 from support.hathor.signing import sign
+from support.named_requests import naming
 from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +130,28 @@ async def test_a_broadcast_is_in_the_audit_trail(client: Client) -> None:
         "amountRaw": "500",
         "destination": PAYEE,
     }
+
+
+async def test_a_broadcast_is_followed_by_its_request_or_its_proposal(
+    client: Client, rules: GuardAdministration
+) -> None:
+    await add(rules, "small", {"effect": "allow"})
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    api = client.api
+    async with naming(api.application, api.client) as named:
+        answer = await named.put(
+            f"/tx/proposal/{identifier}",
+            json=hexed(transaction),
+            headers=api.full() | {"X-Request-Id": "order-4711"},
+        )
+    assert (answer.status_code, answer.headers["X-Request-Id"]) == (200, "order-4711")
+    assert answer.headers["Access-Control-Expose-Headers"] == "X-Request-Id"
+    (intent,) = await api.database.read(lambda connection: list_intents(connection, request_id="order-4711"))
+    assert (intent.id.hex(), intent.client_key, intent.rule) == (transaction.id, identifier, "small")
+    assert intent.first_offered_at_ms is not None
+    rows = await api.database.fetch_all(select(tables.audit).where(tables.audit.c.action == "admit"))
+    assert json.loads(rows[0].details)["requestId"] == "order-4711"
 
 
 async def test_a_rule_for_networks_knows_where_each_request_came_from(

@@ -15,7 +15,12 @@ from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController
 from strongroom.admin.api.keys import EveryKeyController, KeysController
 from strongroom.admin.api.ledgers import LedgersController
-from strongroom.admin.api.payments import LedgerPaymentsController, PaymentsController, payment_filter
+from strongroom.admin.api.payments.listing import (
+    LedgerPaymentsController,
+    PaymentsController,
+    payment_filter,
+)
+from strongroom.admin.api.payments.lives import LivesController
 from strongroom.admin.api.rules import RulesController
 from strongroom.admin.api.tokens import TokensController
 from strongroom.admin.api.uncached import Uncached
@@ -40,6 +45,7 @@ def create_application(estate: Estate, *, callers: Callers, errors: ProblemAnswe
             PaymentsController,
             WebhooksController,
             LedgerPaymentsController,
+            LivesController,
             AuditController,
             KeysController,
             ProofsController,

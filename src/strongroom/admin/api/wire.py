@@ -154,6 +154,8 @@ class PaymentView(Answer):
     resolved_at: str | None
     request_id: str | None
     """The X-Request-Id of the request that had it signed."""
+    client_key: str | None
+    """What its client called the request, for example its Idempotency-Key."""
     first_offered_at: str | None
     last_offered_at: str | None
     last_answer: str | None

@@ -24,6 +24,8 @@ from strongroom.core.coordination.loops import LoopContext
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.outbound.client import HttpClient, OutboundError
+from strongroom.core.intents.store import record_told
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.messaging.outbox import Destination, Dispatcher, Event, Outbox
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage import tables as core_tables
@@ -61,7 +63,7 @@ class Callbacks:
         self._missing: dict[str, int] = {}
         """By account, the lowest height whose callbacks could not be queued."""
         self._dispatcher = Dispatcher(
-            Destination(name=DESTINATION, deliver=self._deliver, delivered=_advance),
+            Destination(name=DESTINATION, deliver=self._deliver, delivered=partial(_delivered, clock)),
             database=database,
             outbox=outbox,
             clock=clock,
@@ -197,7 +199,9 @@ def _event(entry: AccountEntry) -> Event:
     )
 
 
-def _advance(connection: Connection, event: Event) -> None:
+def _delivered(clock: Clock, connection: Connection, event: Event) -> None:
+    block_hash = bytes.fromhex(decode_json(event.payload)["hash"])
+    record_told(connection, block_hash, event.attempts + 1, clock.now_ms())
     _advance_to(connection, [_progress(event.stream, event.sequence)])
 
 

@@ -64,6 +64,11 @@ class Intent:
     last_answer: str | None = None
     """Why the network's last word did not end it, for people."""
     last_answer_at_ms: int | None = None
+    client_key: str = ""
+    """What its client called the request, for example its Idempotency-Key; empty: nothing."""
+    told_at_ms: int | None = None
+    """When the ledger's own receiver took it; None: it did not, or there is none."""
+    told_attempts: int | None = None
     is_new: bool = False
     """True in the process that has just stored it: no one has offered it yet, and this process makes the first offer."""
 

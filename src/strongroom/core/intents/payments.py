@@ -61,6 +61,8 @@ class PaymentRecord:
     resolved_at_ms: int | None
     request_id: str | None = None
     """None: no request had it signed, or it was not recorded."""
+    client_key: str | None = None
+    """What its client called the request, for example its Idempotency-Key."""
     first_offered_at_ms: int | None = None
     """As far as this service knows; None: nothing is noted yet."""
     last_offered_at_ms: int | None = None
@@ -173,6 +175,7 @@ def payment_of(ledger: str, intent: Intent, now_ms: int) -> PaymentRecord:
         created_at_ms=intent.created_at_ms,
         resolved_at_ms=intent.resolved_at_ms,
         request_id=intent.request_id or None,
+        client_key=intent.client_key or None,
         first_offered_at_ms=intent.first_offered_at_ms,
         last_offered_at_ms=intent.last_offered_at_ms,
         last_answer=intent.last_answer,
@@ -232,6 +235,7 @@ def document_of(one: PaymentRecord, network_id: str) -> dict[str, Any]:
         "createdAt": iso_instant(one.created_at_ms),
         "resolvedAt": _moment(one.resolved_at_ms),
         "requestId": one.request_id,
+        "clientKey": one.client_key,
         "firstOfferedAt": _moment(one.first_offered_at_ms),
         "lastOfferedAt": _moment(one.last_offered_at_ms),
         "lastAnswer": one.last_answer,

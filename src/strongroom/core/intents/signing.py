@@ -151,6 +151,7 @@ class Signing:
             wallet=request.wallet,
             token=request.principal.token,
             request_id=request.principal.request_id,
+            client_key=request.deferral.key or "",
             rule=granted.rule,
             stage=unsigned.stage,
             attempts=unsigned.attempts,

@@ -96,6 +96,11 @@ _NOTE_ANSWER = (
     .where(*_SAME_OPEN)
     .values(last_answer=bindparam("new_answer"), last_answer_at_ms=bindparam("now_ms"), **_OFFERS)
 )
+_TELL = (
+    update(table)
+    .where(_COLUMNS.id == bindparam("intent_id"))
+    .values(told_at_ms=bindparam("now_ms"), told_attempts=bindparam("new_attempts"))
+)
 _MAX_IN = 500
 
 
@@ -262,6 +267,12 @@ def note_answer(connection: Connection, intent: Intent, answer: str, now_ms: int
     connection.execute(_NOTE_ANSWER, {**_known(intent), "new_answer": answer, "now_ms": now_ms})
 
 
+def record_told(connection: Connection, intent_id: bytes, attempts: int, now_ms: int) -> None:
+    """Stores that the ledger's own receiver took what it was told of the intent, at this attempt."""
+    values = {"intent_id": intent_id, "new_attempts": attempts, "now_ms": now_ms}
+    connection.execute(_TELL, values)
+
+
 def count_attempt(connection: Connection, intent: Intent) -> Intent | None:
     """Counts one more attempt before the intent is offered again, and returns it as stored; None if it is no longer OPEN.
 
@@ -314,6 +325,9 @@ def intent_of(row: Row[Any]) -> Intent:
         last_offered_at_ms=row.last_offered_at_ms,
         last_answer=row.last_answer,
         last_answer_at_ms=row.last_answer_at_ms,
+        client_key=row.client_key or "",
+        told_at_ms=row.told_at_ms,
+        told_attempts=row.told_attempts,
     )
 
 
@@ -350,4 +364,7 @@ def _row(intent: Intent) -> dict[str, Any]:
         "last_offered_at_ms": intent.last_offered_at_ms,
         "last_answer": intent.last_answer,
         "last_answer_at_ms": intent.last_answer_at_ms,
+        "client_key": intent.client_key or None,
+        "told_at_ms": intent.told_at_ms,
+        "told_attempts": intent.told_attempts,
     }

@@ -38,9 +38,15 @@ intent = Table(
     Column("last_offered_at_ms", BigInteger),
     Column("last_answer", LONG_TEXT),
     Column("last_answer_at_ms", BigInteger),
+    # What its client called the request, for example its Idempotency-Key.
+    Column("client_key", exact_text(190)),
+    # When the ledger's own receiver took it, and at which attempt; NULL: it did not, or there is none.
+    Column("told_at_ms", BigInteger),
+    Column("told_attempts", Integer),
     Index("strongroom_intent_outcome", "outcome", "created_at_ms"),
     Index("strongroom_intent_account", "account", "created_at_ms"),
     Index("strongroom_intent_wallet", "wallet", "created_at_ms"),
     Index("strongroom_intent_time", "created_at_ms"),
     Index("strongroom_intent_request", "request_id"),
+    Index("strongroom_intent_client_key", "client_key"),
 )

@@ -11,6 +11,8 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from sqlalchemy import Connection
+
 from strongroom.core.coordination.idempotency import Idempotency, instance_lease
 from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.coordination.loops import Loop, LoopContext, Loops
@@ -32,11 +34,13 @@ from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import KEYS_AWAY, Headers, Opening
 from strongroom.core.http.timing import NO_ROUTE, TimedApplication
+from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundings
 from strongroom.core.ledger.inspecting import make_inspection
 from strongroom.core.ledger.key_backends import open_backends
 from strongroom.core.ledger.opened_keys import OpenedKeys, open_checked
+from strongroom.core.ledger.telling import Telling
 from strongroom.core.ledger.watching import LedgerWatch
 from strongroom.core.ledger.webhooks import LedgerWebhooks
 from strongroom.core.runtime.background import Background
@@ -231,6 +235,9 @@ class LedgerBase(ABC, Generic[S]):
     def surfaces(self) -> list[Surface]:
         """The ledger's surfaces, each with `self.opening(name, ...)` as its application."""
 
+    def tellings(self, _connection: Connection, _intent: Intent) -> Sequence[Telling]:
+        return ()
+
     async def has_wallet(self, name: str) -> bool | None:
         """Whether there is a wallet of this name, so that a misspelt freeze is found; None: the ledger does not say."""
         del name
@@ -271,10 +278,7 @@ class LedgerBase(ABC, Generic[S]):
         return TimedApplication(opening, self.metrics, route, self.definition.name)
 
     def remember_requests(self) -> Idempotency:
-        """The ledger's Idempotency-Keys. `assemble` calls it once; everything that they need runs from `start` on.
-
-        A request is taken over from a process that is gone, so each process holds a lease while it lives. Each deletes old keys.
-        """
+        """The ledger's Idempotency-Keys. `assemble` calls it once; their lease and their purge run from `start` on."""
         self._idempotency = Idempotency(self.database, self.clock, self.leases)
         return self._idempotency
 

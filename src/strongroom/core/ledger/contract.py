@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Clock, Entropy
@@ -29,8 +30,10 @@ from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.http.exposure import Exposure
 from strongroom.core.http.listener import Surface
 from strongroom.core.intents.announcing import PaymentEvents
+from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.installed import Installed
+from strongroom.core.ledger.telling import Telling
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.attempts import FREE, AuditedBursts
@@ -130,6 +133,9 @@ class Ledger(Protocol):
 
     async def prepare(self) -> None:
         """Brings the database's schema up to date, and opens the secret of the audit trail. It may run several times, until the database answers."""
+
+    def tellings(self, connection: Connection, intent: Intent) -> Sequence[Telling]:
+        """Whom the ledger tells of a payment, besides webhooks."""
 
     async def has_wallet(self, name: str) -> bool | None:
         """Whether there is a wallet of this name, as rules and freezes name it; None: the ledger does not say. Needs `prepare`."""

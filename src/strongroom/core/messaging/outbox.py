@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from strongroom.core.clock import Clock, Entropy
+from strongroom.core.errors import StrongroomError
 from strongroom.core.messaging.backlog import read_backlog
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
@@ -24,6 +25,11 @@ from strongroom.core.storage.database import Database, insert_ignore
 
 log = structlog.get_logger(__name__)
 
+_FAIL = (
+    update(tables.outbox)
+    .where(tables.outbox.c.id == bindparam("event_id"))
+    .values(attempts=func.coalesce(tables.outbox.c.attempts, 0) + 1, trouble=bindparam("why"))
+)
 BATCH = 100
 POLL_S = 5.0
 FIRST_RETRY_S = 0.5
@@ -38,6 +44,8 @@ class Event:
     sequence: int
     payload: str
     """JSON text."""
+    attempts: int = 0
+    """How often its delivery has failed."""
 
 
 class Outbox:
@@ -190,14 +198,17 @@ class Dispatcher:
     async def _drain(self, stream: str) -> None:
         backoff = Backoff(self._clock, self._entropy, first_s=FIRST_RETRY_S, cap_s=MAX_RETRY_S)
         while True:
+            tried: int | None = None
             try:
                 events = await self._next_events(stream)
                 if not events:
                     self._failing.pop(stream, None)
                     return
                 for event_id, event in events:
+                    tried = event_id
                     async with self._slots:
                         await self._deliver(event)
+                    tried = None
                     was_there = await self._forget(event_id, event)
                     self._failing.pop(stream, None)
                     backoff.reset()
@@ -212,21 +223,41 @@ class Dispatcher:
                     attempt=backoff.attempts + 1,
                     error=self._failing[stream],
                 )
+                if tried is not None:
+                    await self._note_failure(tried, self._failing[stream])
                 await backoff.wait()
 
     async def _next_events(self, stream: str) -> list[tuple[int, Event]]:
         """The stream's oldest events, each with the id of its row."""
         columns = tables.outbox.c
         query = (
-            select(columns.id, columns.stream, columns.sequence, columns.payload)
+            select(columns.id, columns.stream, columns.sequence, columns.payload, columns.attempts)
             .where(columns.destination == self._destination, columns.stream == stream)
             .order_by(columns.sequence)
             .limit(BATCH)
         )
         rows = await self._database.fetch_all(query)
         return [
-            (row.id, Event(stream=row.stream, sequence=row.sequence, payload=row.payload)) for row in rows
+            (
+                row.id,
+                Event(
+                    stream=row.stream,
+                    sequence=row.sequence,
+                    payload=row.payload,
+                    attempts=row.attempts or 0,
+                ),
+            )
+            for row in rows
         ]
+
+    async def _note_failure(self, event_id: int, why: str) -> None:
+        """Stores why an event waits, so that every process can tell."""
+        try:
+            await self._database.write(
+                lambda connection: connection.execute(_FAIL, {"event_id": event_id, "why": why}).rowcount
+            )
+        except StrongroomError as error:  # it is for people alone, and the event is tried again
+            log.warning("the reason is not stored", destination=self._destination, error=fault_text(error))
 
     async def _forget(self, event_id: int, event: Event) -> bool:
         """Deletes a delivered event and records the delivery; False if its row was gone.

@@ -69,6 +69,9 @@ outbox = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("payload", LONG_TEXT, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    # Failed ones; NULL: none.
+    Column("attempts", Integer),
+    Column("trouble", LONG_TEXT),
     UniqueConstraint("destination", "stream", "sequence", name="strongroom_outbox_event"),
     sqlite_autoincrement=True,  # without it SQLite reuses the id of a deleted last row, and the outbox reader would miss it
 )

@@ -144,6 +144,12 @@ def next_events(connection: Connection, endpoint: str, stream: str, most: int) -
     return [queued_event(row) for row in connection.execute(_NEXT, values)]
 
 
+def events_of_payment(connection: Connection, payment: bytes) -> list[QueuedEvent]:
+    """What tells of a payment, to whichever endpoint, in the order in which it was written."""
+    query = select(table).where(_COLUMNS.payment == payment).order_by(_COLUMNS.id)
+    return [queued_event(row) for row in connection.execute(query)]
+
+
 def record_delivered(connection: Connection, event: QueuedEvent, status: int, now_ms: int) -> bool:
     """False: it does not wait any more."""
     values = {"row_id": event.row, "new_status": status, "now_ms": now_ms}

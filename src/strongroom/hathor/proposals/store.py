@@ -213,6 +213,7 @@ def begin_broadcast(
             wallet=asked.wallet,
             token=asked.principal.token,
             request_id=asked.principal.request_id,
+            client_key=proposal_id,
             rule=granted.rule,
             counted=granted.counted,
             stage=SENDING,

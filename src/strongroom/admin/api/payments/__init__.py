@@ -1,0 +1,1 @@
+"""Payments: lists of them, and the life of one."""

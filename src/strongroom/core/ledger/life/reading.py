@@ -1,0 +1,86 @@
+"""Finds a payment by any of its names, and reads what is stored of it: rows alone, so that every replica tells the same."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.core.guard.approvals import store as approvals
+from strongroom.core.guard.approvals.approval import Approval, Purpose
+from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.payments import parse_payment_id, payment_of
+from strongroom.core.intents.store import list_intents, load_intent
+from strongroom.core.ledger.contract import Ledger
+from strongroom.core.ledger.life.facts import Delivery, Facts, Life
+from strongroom.core.ledger.life.tale import life_of
+from strongroom.core.webhooks.queue import events_of_payment
+from strongroom.core.webhooks.store import load_endpoints
+
+MOST: Final = 20
+"""So many payments of one request, or of one name, are told; the newest."""
+MAX_NAME: Final = 190
+
+
+async def find_lives(ledger: Ledger, name: str, now_ms: int) -> Sequence[Life]:
+    """The payments that the name names, the newest first, or the requests with it that wait for approval.
+
+    Raises:
+        NotFound: it names none of this ledger; Unavailable: the database does not answer.
+    """
+    found = await ledger.database.read(lambda connection: _read(connection, ledger, name, now_ms))
+    if not found:
+        raise NotFound("This ledger has no payment with this id", code="payment_not_found")
+    return [life_of(one, now_ms) for one in found]
+
+
+def _read(connection: Connection, ledger: Ledger, name: str, now_ms: int) -> list[Facts]:
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        return []
+    intents = _intents(connection, name)
+    if intents:
+        return [_facts(connection, ledger, intent, now_ms) for intent in intents]
+    waiting = _waiting(connection, name, now_ms)
+    return [
+        Facts(ledger=ledger.definition.name, payment=None, network_id="", approval=one) for one in waiting
+    ]
+
+
+def _intents(connection: Connection, name: str) -> list[Intent]:
+    try:
+        named = load_intent(connection, parse_payment_id(name))
+    except InvalidInput:
+        named = None
+    if named is not None:
+        return [named]
+    found = list_intents(connection, limit=MOST, client_key=name)
+    if name.isascii():
+        found = list_intents(connection, limit=MOST, request_id=name) or found
+    return found
+
+
+def _waiting(connection: Connection, name: str, now_ms: int) -> list[Approval]:
+    """What is not signed. What has ended unsigned is found by the approval's own id alone."""
+    own = approvals.load(connection, name) if name.isascii() else None
+    if own is not None and own.purpose is Purpose.SIGNATURE:
+        return [own]
+    waiting = approvals.select_open(connection, Purpose.SIGNATURE, now_ms)
+    ids = [one.id for one in waiting if name in {one.key, one.principal.request_id}]
+    return approvals.load_many(connection, ids[-MOST:]) if ids else []
+
+
+def _facts(connection: Connection, ledger: Ledger, intent: Intent, now_ms: int) -> Facts:
+    definition = ledger.definition
+    payment = payment_of(definition.name, intent, now_ms)
+    names = {one.id: one.name for one in load_endpoints(connection)}
+    return Facts(
+        ledger=definition.name,
+        payment=payment,
+        network_id=definition.network_id(intent.id),
+        approval=None if payment.approval is None else approvals.load(connection, payment.approval),
+        deliveries=[
+            Delivery(endpoint=names.get(event.endpoint, event.endpoint), event=event)
+            for event in events_of_payment(connection, intent.id)
+        ],
+        tellings=ledger.tellings(connection, intent),
+    )
