@@ -270,10 +270,7 @@ class LedgerBase(ABC, Generic[S]):
     def opening(
         self, surface: str, dialect: Dialect, headers: Headers = (), route: str = NO_ROUTE
     ) -> TimedApplication:
-        """The application of a surface: it answers 503 until the ledger is open, then serves the ledger's application.
-
-        It measures the time of every request. `route` is the metrics' name for the requests of an application without routes.
-        """
+        """The application of a surface: 503 until the ledger is open. `route`: how metrics name an application without routes."""
         self._openings[surface] = opening = Opening(dialect, headers)
         return TimedApplication(opening, self.metrics, route, self.definition.name)
 
