@@ -65,6 +65,7 @@ def test_our_containers_may_do_nothing_but_their_work(file: Path) -> None:
             assert port.startswith("127.0.0.1:"), f"{name} is published to everybody"
         if service["image"] in OURS:
             assert service["read_only"] is True, name
+            assert service["stop_grace_period"] == "30s", name
             assert service["cap_drop"] == ["ALL"], name
             assert service["security_opt"] == ["no-new-privileges:true"], name
 
@@ -133,8 +134,22 @@ def test_prometheus_asks_where_the_metrics_are(secrets: Path) -> None:
     (targets,) = [one["targets"] for one in job["static_configs"]]
     read = settings("all.yml", "strongroom", secrets)
     assert targets == [f"strongroom:{read.management_port}"]
-    assert "strongroom" in file["services"]
+    assert job["job_name"] == "strongroom", "the alerts and dashboards ask for this name"
     assert "strongroom" in {one.name for one in read.callers.hosts}
+
+
+def test_what_is_mounted_is_there() -> None:
+    mounted = [
+        volume.split(":")[0]
+        for file in compose.FILES
+        for service in compose.read(file.name)["services"].values()
+        for volume in service.get("volumes", ())
+        if volume.startswith(".")
+    ]
+    assert {(compose.FOLDER / path).resolve().relative_to(ROOT).parts[:2] for path in mounted} == {
+        ("deploy", "monitoring")
+    }
+    assert all((compose.FOLDER / path).exists() for path in mounted)
 
 
 @pytest.mark.slow

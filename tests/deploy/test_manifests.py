@@ -84,7 +84,7 @@ def test_the_deployment_means_what_the_published_example_means() -> None:
     assert made["ports"] == EXAMPLE_PORTS
     assert made["resources"] == EXAMPLE_RESOURCES
     assert {name: made[name] for name in EXAMPLE_PROBES} == EXAMPLE_PROBES
-    ours = {"STRONGROOM_ALLOW_UNAUTHENTICATED": "atto,management"}
+    ours = {"STRONGROOM_ALLOW_UNAUTHENTICATED": "atto,management", "STRONGROOM_DRAIN_S": "10"}
     assert variables(container()) == EXAMPLE_VARIABLES | ours
 
 
@@ -125,8 +125,10 @@ def test_the_pod_is_probed_and_ends_as_the_examples_does(deployment: dict[str, A
     assert {name: made[name] for name in EXAMPLE_PROBES} == EXAMPLE_PROBES
     assert made["resources"] == EXAMPLE_RESOURCES
     assert "management" in {port["name"] for port in made["ports"]}
-    drains_s = pod_of(deployment)["terminationGracePeriodSeconds"]
-    assert drains_s >= 30 + int(made["lifecycle"]["preStop"]["exec"]["command"][1])
+    told = variables(made).get("STRONGROOM_DRAIN_S", "0")
+    assert isinstance(told, str)
+    assert (told != "0") == (made["args"][0] == "serve")
+    assert pod_of(deployment)["terminationGracePeriodSeconds"] >= int(told) + 30
 
 
 @pytest.mark.parametrize("ledger", LEDGERS)

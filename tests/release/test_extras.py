@@ -1,5 +1,7 @@
 """An extra is what its ledger needs: each ledger alone, where the packages of the others cannot be imported."""
 
+import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -92,3 +94,51 @@ def test_a_configured_ledger_is_never_left_out_in_silence(tmp_path: Path) -> Non
     asked = python(program, "serve", "atto", **variables)
     assert asked.returncode == 2
     assert "it has no strongroom[atto]" in asked.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_ledger_is_served_from_a_wheel_with_its_extra_alone(tmp_path: Path) -> None:
+    """From the index, as an operator installs it; the pinned versions keep the day's news out."""
+    done = subprocess.run(
+        [ROOT / "scripts" / "build", tmp_path / "dist"],
+        env=os.environ | {"PYTHON": sys.executable},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "dist").glob("strongroom-*.whl")
+    pins = tmp_path / "pins.txt"
+    pinned = re.findall(
+        r"^[\w.-]+(?:\[.*?\])?==[^ \\]+", (ROOT / "requirements" / "runtime.txt").read_text(), re.MULTILINE
+    )
+    pins.write_text("\n".join(re.sub(r"\[.*\]", "", line) for line in pinned))
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    programs = tmp_path / "venv" / "bin"
+    install = [
+        str(programs / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--constraint",
+        str(pins),
+        f"{wheel}[hathor]",
+    ]
+    subprocess.run(install, check=True)
+    ports = {name: port for name, port in own_ports().items() if not name.startswith("SANDBOX_")}
+    variables = ALONE["hathor"] | ports | {"STRONGROOM_DATA": str(tmp_path), "PYTHONPATH": ""}
+    with Process([str(programs / "strongroom"), "serve", "hathor"], environment=variables) as service:
+        service.wait_ready()
+        asked = subprocess.run(
+            [programs / "strongroom", "health"], env=variables, check=False, capture_output=True
+        )
+        assert asked.returncode == 0, asked.stderr
+        assert service.terminate() == 0, service.logs()
+    shown = subprocess.run(
+        [programs / "strongroom", "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "ledgers: hathor\n" in shown
+    assert "extras: core, hathor\n" in shown
+    assert re.search(r"^commit: [0-9a-f]{40}", shown, re.MULTILINE)
