@@ -60,6 +60,7 @@ async def test_health_names_every_part(
             "attoHistory",
             "attoInstance",
             "attoKeys",
+            "attoLeases",
             "attoMetrics",
             "attoNetwork",
             "attoNode",

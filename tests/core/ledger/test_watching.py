@@ -14,9 +14,9 @@ from strongroom.core.errors import Forbidden, StrongroomError
 from strongroom.core.guard.refusals import MAX_RULES, Refusals
 from strongroom.core.intents.tables import intent
 from strongroom.core.ledger.contract import AnyLedger
-from strongroom.core.ledger.watching import EVERY_S, LedgerWatch
+from strongroom.core.ledger.watching import EVERY_S, FREE_S, LedgerWatch
 from strongroom.core.runtime.readings import Collection
-from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.runtime.telemetry import Metrics, Status
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.custody.custody import Custody
 from strongroom.core.storage.database import Database
@@ -105,9 +105,16 @@ async def test_the_state_of_a_ledger(
     assert value("freezes", scope="ledger") == 0
     assert value("audit_checkpoint_timestamp_seconds") is None
     assert (value("audit_uncovered_rows") or 0) > 4
-    clock.advance(watched.leases.ttl_s)
+    clock.advance(max(FREE_S, watched.leases.ttl_s))
     await collection.look()
     assert (value("lease_taken", lease="work"), value("instances")) == (0, 0)
+    assert watch.check().status is Status.DEGRADED  # nobody has held the other one since the first look
+    await watched.leases.acquire("other")
+    await collection.look()
+    assert watch.check().status is Status.UP
+    clock.advance(FREE_S)
+    detail = watch.check().detail
+    assert detail == "nobody holds work: this work stands still"
 
     elsewhere("DROP TABLE strongroom_freeze")
     with pytest.raises(StrongroomError):

@@ -410,7 +410,7 @@ class LedgerBase(ABC, Generic[S]):
             self.loops.start(self.loops.every(self.component("Purge"), PURGE_S, self._idempotency.purge))
         self._webhooks.start(self.loops, self.leases, self.metrics)
         self.start_loops()
-        LedgerWatch(self).start(self.loops, self.component("Metrics"))
+        LedgerWatch(self).start(self.loops, self.component("Metrics"), self.component("Leases"))
 
     def when_sealed(self, forget: Callable[[], None]) -> None:
         """`forget` drops what was opened with the ledger's keys; it is called when the service is sealed."""

@@ -21,7 +21,7 @@ from strongroom.core.intents.payments import STUCK_AFTER_MS
 from strongroom.core.intents.tables import intent
 from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.runtime.readings import Reading, Sample
-from strongroom.core.runtime.telemetry import Metrics, Status
+from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.security.custody.custody import Custody
 from strongroom.core.security.keys.versions import KeyState, KeyVersion, load_versions
 from strongroom.core.security.upkeep.token_expiry import DAY_MS
@@ -32,6 +32,8 @@ from strongroom.core.transparency.store import load_state
 from strongroom.core.transparency.tables import checkpoint
 
 EVERY_S: Final = 15.0
+FREE_S: Final = 60.0
+"""A lease changes hands in seconds; free for longer, its work stands still."""
 EXPIRING_DAYS: Final = (1, 7, 14)
 FREEZES: Final = ("ledger", "wallet", "token")
 COLLECTED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -101,10 +103,14 @@ class LedgerWatch:
         self._custody = ledger.custody
         self._clock = ledger.clock
         self._metrics = ledger.metrics
+        self._free_since_s: dict[str, float] = {}
+        """Since when this process has seen that nobody holds a lease."""
         self._collected = {name: self._reading(name, *of) for name, of in COLLECTED.items()}
 
-    def start(self, loops: Loops, component: str) -> None:
+    def start(self, loops: Loops, component: str, leases: str) -> None:
+        """`component` is that of the collections, `leases` the one that shows work which nobody does."""
         self._show_what_is_at_hand()
+        loops.check(leases, self.check, part="")
         loops.start(loops.collect(component, "ledger", self.read, every_s=EVERY_S))
         # Apart: whoever breaks the checkpoints hides no payment.
         loops.start(loops.collect(component, "trail", self.read_trail, every_s=EVERY_S))
@@ -112,8 +118,23 @@ class LedgerWatch:
     async def read(self) -> list[Sample]:
         now_ms = self._clock.now_ms()
         found = await self._database.read(lambda connection: _find(connection, now_ms))
+        self._note_free(found.holders)
         parts = (self._payments, self._tokens, self._leaders, self._keys)
         return [sample for part in parts for sample in part(found, now_ms)]
+
+    def check(self) -> ComponentHealth:
+        """Health: DEGRADED while work of every process stands by, because nobody gets its lease."""
+        now_s = self._clock.monotonic_s()
+        free = [name for name, since_s in self._free_since_s.items() if now_s - since_s >= FREE_S]
+        if not free:
+            return ComponentHealth(status=Status.UP)
+        detail = f"nobody holds {', '.join(sorted(free))}: this work stands still"
+        return ComponentHealth(status=Status.DEGRADED, detail=detail)
+
+    def _note_free(self, holders: Mapping[str, str]) -> None:
+        now_s, known = self._clock.monotonic_s(), self._free_since_s
+        free = [name for name in self._leases.wanted if name not in holders]
+        self._free_since_s = {name: known.get(name, now_s) for name in free}
 
     async def read_trail(self) -> list[Sample]:
         """Raises: CheckpointsBroken, and as `read`."""
