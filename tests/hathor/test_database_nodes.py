@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from hathor.sync.test_crash import check, environment, start
 from strongroom.core.clock import SystemClock
-from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.coordination.lease import DEFAULT_TTL_S, MAX_SKEW_S, Lease, Leases
 from strongroom.core.errors import LeaseLost
 from strongroom.core.storage.database import Database
 from strongroom.hathor.definition import REVISIONS
@@ -108,7 +108,7 @@ async def test_a_former_leader_applies_nothing(nodes: Nodes, lag: Lag, clock: Ma
         return apply_batch(connection, events[:end], RULES, OUTBOX, START_S)
 
     await nodes[1].write(partial(work, lease=former, end=50))
-    clock.advance(DEFAULT_TTL_S)
+    clock.advance(DEFAULT_TTL_S + MAX_SKEW_S)
     await lag.begin(LONG)
     leader = await first.acquire("hathor.sync")
     while leader is None:

@@ -176,6 +176,7 @@ async def test_an_owner_counts_as_dead_when_its_lease_has_run_out(
     server: Server, second: Server, clock: ManualClock
 ) -> None:
     await server.ask()
+    assert await is_running(second.ask())
     clock.advance(server.leases.ttl_s - 0.001)
     assert await is_running(second.ask())
     clock.advance(0.001)

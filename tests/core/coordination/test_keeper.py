@@ -13,7 +13,7 @@ from structlog.typing import EventDict
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.coordination.keeper import MAX_SILENCE_S
-from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.coordination.lease import DEFAULT_TTL_S, LOOKS, MAX_SKEW_S, Lease, Leases
 from strongroom.core.storage.database import ANSWER_S, Database, T, Work, sqlite_url
 from strongroom.core.storage.errors import ConnectionSevered
 from strongroom.core.storage.migrations import migrate
@@ -21,6 +21,7 @@ from support.clock import ManualClock
 from support.running import PATIENCE_S, running
 
 RENEWAL_S = DEFAULT_TTL_S / 4
+LOOK_S = DEFAULT_TTL_S / LOOKS
 
 
 class Job:
@@ -121,10 +122,10 @@ async def test_a_leader_that_vanished_is_followed_after_its_term(
     await first.acquire("work")
     two = Job()
     async with running(second.lead("work", two)):
-        for _ in range(4):
+        for _ in range(LOOKS):
             assert two.is_idle
-            assert await clock.sleepers(1) == [RENEWAL_S]
-            clock.advance(RENEWAL_S)
+            assert await clock.sleepers(1) == [LOOK_S]
+            clock.advance(LOOK_S)
         assert await two.start() == Lease(name="work", holder="second", fence=2)
 
 
@@ -136,15 +137,16 @@ async def test_a_leader_that_lost_its_lease_stops_and_tries_again(
         await job.start()
         await clock.sleepers(1)
         elsewhere(
-            "UPDATE strongroom_lease SET fence = 2, holder = 'thief', expires_at_ms = expires_at_ms - 4000"
+            "UPDATE strongroom_lease SET fence = 2, holder = 'thief', expires_at_ms = expires_at_ms - 1000"
         )
         clock.advance(RENEWAL_S)
         await job.end()
         await clock.sleeping_for(1.0)
         clock.advance(1.0)
-        assert await clock.sleepers(1) == [RENEWAL_S]
-        assert job.is_idle
-        clock.advance(RENEWAL_S)
+        for _ in range(LOOKS):
+            assert await clock.sleepers(1) == [LOOK_S]
+            assert job.is_idle
+            clock.advance(LOOK_S)
         assert await job.start() == Lease(name="work", holder="first", fence=3)
 
 
@@ -178,8 +180,11 @@ async def test_work_ends_before_a_lease_that_cannot_be_renewed(
         assert [line["event"] for line in logs].count("lease lost") == 1
         assert await second.is_held("work")
         faulty.fault.away = False
-        await clock.sleepers(1)
-        clock.advance(RENEWAL_S)
+        await clock.sleeping_for(1.0)
+        clock.advance(1.0)
+        for _ in range(LOOKS):
+            assert await clock.sleepers(1) == [LOOK_S]
+            clock.advance(LOOK_S)
         assert (await job.start()).fence == 2
 
 
@@ -256,9 +261,9 @@ async def test_a_hung_event_loop_loses_its_lease(first: Leases, second: Leases, 
         async with running(first.lead("work", one)):
             lease = await one.start()
             await clock.sleepers(1)
-            hold_the_event_loop(clock, MAX_SILENCE_S + RENEWAL_S)
+            hold_the_event_loop(clock, MAX_SILENCE_S + 2 * RENEWAL_S)
             assert given_up.wait(PATIENCE_S)
-            clock.advance(DEFAULT_TTL_S)
+            clock.advance(DEFAULT_TTL_S + MAX_SKEW_S)
             successor = await second.acquire("work")
             assert successor == Lease(name="work", holder="second", fence=lease.fence + 1)
             assert await one.end() == lease

@@ -8,10 +8,13 @@ import pytest
 from sqlalchemy import Connection, text
 
 from core.accounts import add, balances, create_accounts
-from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.coordination.lease import DEFAULT_TTL_S, MAX_SKEW_S, Lease, Leases
 from strongroom.core.errors import LeaseLost
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
+
+FORGOTTEN_S = DEFAULT_TTL_S + MAX_SKEW_S
+"""After this, a process that has not watched the lease believes that it has expired."""
 
 
 @pytest.fixture
@@ -46,6 +49,8 @@ async def test_an_expired_lease_goes_to_one_of_many_with_a_higher_fence(
     first: Leases, second: Leases, clock: ManualClock
 ) -> None:
     await taken(first)
+    assert await second.is_held("work")
+    assert await first.is_held("work")
     clock.advance(DEFAULT_TTL_S - 0.001)
     assert await second.acquire("work") is None
     assert await second.is_held("work")
@@ -53,6 +58,39 @@ async def test_an_expired_lease_goes_to_one_of_many_with_a_higher_fence(
     assert not await second.is_held("work")
     found = await asyncio.gather(*(leases.acquire("work") for leases in [second, first] * 6))
     assert [lease.fence for lease in found if lease is not None] == [2]
+
+
+@pytest.mark.parametrize("ahead_s", [-30, 30])
+async def test_calendars_of_two_hosts_may_differ(
+    database: Database, replica: Database, clock: ManualClock, ahead_s: int
+) -> None:
+    """A living holder keeps its lease, and a dead one is followed after one term, whatever the other's calendar says."""
+    other = ManualClock(clock.now_ms() + ahead_s * 1000)
+    first, second = (
+        Leases(database, clock, holder="first"),
+        Leases(replica, other, holder="second"),
+    )
+    lease = await taken(first)
+    for _ in range(5):
+        assert await second.acquire("work") is None
+        for each in (clock, other):
+            each.advance(DEFAULT_TTL_S / 2)
+        await first.renew(lease)
+    assert await second.is_held("work")
+    other.advance(DEFAULT_TTL_S - 0.001)
+    assert await second.acquire("work") is None
+    other.advance(0.001)
+    assert await taken(second) == Lease(name="work", holder="second", fence=2)
+
+
+async def test_who_comes_long_after_the_holder_died_does_not_wait(
+    first: Leases, second: Leases, clock: ManualClock
+) -> None:
+    await taken(first)
+    clock.advance(FORGOTTEN_S - 0.001)
+    assert await second.acquire("work") is None
+    clock.advance(0.001)
+    assert await taken(second) == Lease(name="work", holder="second", fence=2)
 
 
 async def test_a_released_lease_is_free_at_once(first: Leases, second: Leases) -> None:
@@ -74,7 +112,7 @@ async def test_a_former_holder_can_neither_renew_nor_release(
     first: Leases, second: Leases, clock: ManualClock
 ) -> None:
     former = await taken(first)
-    clock.advance(DEFAULT_TTL_S)
+    clock.advance(FORGOTTEN_S)
     await taken(second)
     with pytest.raises(LeaseLost, match="work"):
         await first.renew(former)
@@ -96,7 +134,7 @@ async def test_a_former_holder_writes_nothing(
 
     former = await taken(first)
     await database.write(work(former))
-    clock.advance(DEFAULT_TTL_S)
+    clock.advance(FORGOTTEN_S)
     await database.write(work(former))  # nobody else has it: the term stands
     present = await taken(second)
     with pytest.raises(LeaseLost):
@@ -121,7 +159,7 @@ async def test_a_checked_unit_holds_off_the_next_holder(
     """What was checked is still true at the commit."""
     lease = await taken(first)
     loop = asyncio.get_running_loop()
-    clock.advance(DEFAULT_TTL_S)
+    clock.advance(FORGOTTEN_S)
     order: list[str] = []
     successor: asyncio.Task[Lease | None] | None = None
 

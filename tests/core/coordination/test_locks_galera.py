@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text
 
 from core.accounts import account, add, balances, create_accounts
 from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay, Resume
-from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.coordination.lease import DEFAULT_TTL_S, MAX_SKEW_S, Lease, Leases
 from strongroom.core.coordination.locks import take, take_one_of
 from strongroom.core.errors import Forbidden, IdempotencyRunning, LeaseLost, OutcomeUnknown
 from strongroom.core.guard.state import FreezeScope
@@ -94,7 +94,7 @@ async def test_a_former_leader_writes_nothing_though_its_node_has_not_heard_of_t
         former = await second.acquire("sync")
         assert former is not None
         await nodes[1].write(work(former))
-        clock.advance(DEFAULT_TTL_S)  # it stands still, and its term ends
+        clock.advance(DEFAULT_TTL_S + MAX_SKEW_S)  # it stands still, and its term ends
 
         async def take_over() -> bool:
             return await first.acquire("sync") is not None
@@ -103,7 +103,7 @@ async def test_a_former_leader_writes_nothing_though_its_node_has_not_heard_of_t
         await until_true(take_over)
         with pytest.raises(LeaseLost):
             await nodes[1].write(work(former))
-        clock.advance(DEFAULT_TTL_S)
+        clock.advance(DEFAULT_TTL_S + MAX_SKEW_S)
     assert await balances(nodes[1]) == {"a": 5, "b": 0}
 
 

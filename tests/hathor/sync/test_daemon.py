@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemClock
+from strongroom.core.coordination.lease import MAX_SKEW_S
 from strongroom.core.errors import LeaseLost
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import Status
@@ -274,7 +275,7 @@ async def test_a_leader_that_lost_its_lease_writes_nothing(database: Database) -
     await prepare(database)
     journal = Generator(11).run(60)
     async with serving_node(replaying(journal)) as url:
-        stale = Following(database, url, holder="stale", ttl_s=0.0)
+        stale = Following(database, url, holder="stale", ttl_s=-MAX_SKEW_S)
         old = await stale.leases.acquire("hathor.sync")
         new = await Following(database, url, holder="new").leases.acquire("hathor.sync")
         assert old is not None

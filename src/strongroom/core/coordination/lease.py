@@ -1,8 +1,11 @@
 """Fenced leases in the database, which decide what process does a piece of work and show which processes are alive.
 
 A lease has a holder, an expiry and a fence: a number that grows with every new holder. Work under a lease calls `Lease.check` in
-its write transactions. If the process was paused until its lease expired, it finds a higher fence there and writes nothing. The
-clocks of hosts that share a database must agree within a second.
+its write transactions. If the process was paused until its lease expired, it finds a higher fence there and writes nothing.
+
+The clocks of hosts that share a database need not agree (`Watched`): a lease has expired for a process that sees its row unchanged
+for the length of a term, by the process's own monotonic clock. Only a process that has not looked for so long believes the
+calendar, and not before the expiry is a minute past.
 
 A thread of its own renews leases (`core.coordination.keeper`), so that no lease expires because the event loop is busy.
 """
@@ -27,7 +30,13 @@ from strongroom.core.storage.errors import Duplicate
 
 log = structlog.get_logger(__name__)
 
-DEFAULT_TTL_S = 8.0
+DEFAULT_TTL_S = 7.0
+RELEASED = 0
+"""The expiry of a lease that its holder gave back."""
+MAX_SKEW_S = 60.0
+"""Calendars of hosts may differ by this much."""
+LOOKS = 8
+"""How often in a term others look for a lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,27 @@ class Lease:
             raise LeaseLost(f"the lease {self.name} went to another process")
 
 
+class Watched:
+    """The leases that this process has seen others hold, and since when each looks as it does."""
+
+    def __init__(self, clock: Clock, ttl_s: float) -> None:
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._seen: dict[str, tuple[int, int, float]] = {}
+
+    def has_ended(self, name: str, fence: int, expires_at_ms: int) -> bool:
+        """Whether nobody renews the term any more. Each renewal of a living holder changes the row."""
+        if expires_at_ms == RELEASED or self._clock.now_ms() - expires_at_ms >= MAX_SKEW_S * 1000:
+            self._seen.pop(name, None)
+            return True
+        now_s = self._clock.monotonic_s()
+        seen = self._seen.get(name)
+        if seen is None or seen[:2] != (fence, expires_at_ms):
+            self._seen[name] = (fence, expires_at_ms, now_s)
+            return False
+        return now_s - seen[2] >= self._ttl_s
+
+
 class Leases:
     """Takes, renews and releases leases in the name of one process (`holder`)."""
 
@@ -67,18 +97,19 @@ class Leases:
         self._keeper = Keeper(database)
         self.holder = holder
         self.ttl_s = ttl_s
+        self._watched = Watched(clock, ttl_s)
         self.wanted: dict[str, bool] = {}
         """The leases of work that this process shares with others: whether it holds them."""
 
     async def acquire(self, name: str) -> Lease | None:
-        """Takes a free or expired lease; None if another process has it."""
+        """Takes a free or expired lease; None if another process has it, or may have it: see `Watched`."""
         now_ms = self._clock.now_ms()
         expires_at_ms = now_ms + int(self.ttl_s * 1000)
 
         def work(connection: Connection) -> int | None:
             columns = tables.lease.c
             row = connection.execute(locking(select(tables.lease).where(columns.name == name))).first()
-            if row is not None and row.expires_at_ms > now_ms:
+            if row is not None and not self._watched.has_ended(name, row.fence, row.expires_at_ms):
                 return None
             fence = 1 if row is None else row.fence + 1
             values = {"holder": self.holder, "fence": fence, "expires_at_ms": expires_at_ms}
@@ -105,13 +136,11 @@ class Leases:
     async def release(self, lease: Lease) -> None:
         """Ends the term, so that another process can take the lease at once."""
         with contextlib.suppress(LeaseLost):
-            await _set_expiry(self._database, lease, 0)
+            await _set_expiry(self._database, lease, RELEASED)
 
     async def is_held(self, name: str) -> bool:
-        row = await self._database.fetch_one(
-            select(tables.lease.c.expires_at_ms).where(tables.lease.c.name == name)
-        )
-        return row is not None and row.expires_at_ms > self._clock.now_ms()
+        row = await self._database.fetch_one(select(tables.lease).where(tables.lease.c.name == name))
+        return row is not None and not self._watched.has_ended(name, row.fence, row.expires_at_ms)
 
     async def lead(
         self, name: str, work: Callable[[Lease], Awaitable[None]], health: WorkHealth | None = None
@@ -159,7 +188,7 @@ class Leases:
                     health.succeeded()
             if lease is not None:
                 return lease
-            await self._clock.sleep(self.ttl_s / 4)
+            await self._clock.sleep(self.ttl_s / LOOKS)
 
     async def _keep(self, lease: Lease, pulse: Pulse, database: Database) -> None:
         """Renews in the keeper's thread; returns when the term must end.
@@ -192,7 +221,7 @@ class Leases:
     async def _release_quietly(self, lease: Lease, database: Database) -> None:
         try:
             async with asyncio.timeout(self.ttl_s / 4):
-                await _set_expiry(database, lease, 0)
+                await _set_expiry(database, lease, RELEASED)
         except LeaseLost:
             return
         except Exception as error:  # noqa: BLE001 - the lease expires by itself
