@@ -81,6 +81,7 @@ COMMANDS = (
     "audit",
     "backup",
     "completion",
+    "copy",
     "doctor",
     "health",
     "token",

@@ -41,6 +41,16 @@ OWN_FAMILIES = (
 OTHER_NAMES = frozenset(name for ledger in LEDGERS for name in ledger.variables.others)
 UNSEAL_KEY = "STRONGROOM_UNSEAL_KEY"
 """Only `strongroom unseal` reads it."""
+COPY_PASSWORD = "STRONGROOM_COPY_PASSWORD"  # noqa: S105 - its name
+"""Of the database that `strongroom copy` and `restore` fill."""
+BACKUP_PASSPHRASE = "STRONGROOM_BACKUP_PASSPHRASE"  # noqa: S105 - as above
+"""What `strongroom backup` encrypts with, and `restore` and `verify` decrypt."""
+OF_COMMANDS = frozenset(
+    {
+        UNSEAL_KEY,
+        *(f"{name}{ending}" for name in (COPY_PASSWORD, BACKUP_PASSPHRASE) for ending in ("", "_FILE")),
+    }
+)
 OBSOLETE = {
     "MANAGEMENT_SERVER_PORT": "MANAGEMENT_PORT",
     "LOGGING_LEVEL_ROOT": "LOG_LEVEL",
@@ -126,7 +136,7 @@ def known_names() -> frozenset[str]:
     """Every variable that any ledger, command or sandbox reads, whether it is served or not."""
     names = {
         *OTHER_NAMES,
-        UNSEAL_KEY,
+        *OF_COMMANDS,
         SHORT_SECRETS_VARIABLE,
         *(name for ledger in LEDGERS for name in ledger.named_by),
     }

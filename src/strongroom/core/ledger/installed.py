@@ -45,6 +45,13 @@ def named(database: Database) -> Iterator[None]:
     Raises:
         Unavailable: the block raised one that the driver caused.
     """
+    with named_url(database.url):
+        yield
+
+
+@contextmanager
+def named_url(url: URL) -> Iterator[None]:
+    """The same for a database that is not open. Raises as `named`."""
     try:
         yield
     except Unavailable as error:
@@ -53,7 +60,8 @@ def named(database: Database) -> Iterator[None]:
             cause = cause.__cause__
         if cause is error:
             raise
-        raise Unavailable(f"The database {shown(database)} cannot be used: {cause}") from None
+        where = url.render_as_string(hide_password=True)
+        raise Unavailable(f"The database {where} cannot be used: {cause}", code=error.instance_code) from None
 
 
 @asynccontextmanager

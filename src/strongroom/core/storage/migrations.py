@@ -10,8 +10,9 @@ revision is never changed.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -46,6 +47,7 @@ from strongroom.core.storage.schema import (
     large_tables,
     one_at_a_time,
     read_state,
+    read_states,
     shown,
 )
 
@@ -73,8 +75,13 @@ MISSING = frozenset({1, 1054, 1146})
 """The error numbers of SQLite and MySQL for a missing table or column."""
 
 
-async def migrate(database: Database, components: Sequence[Revisions]) -> None:
+async def migrate(
+    database: Database, components: Sequence[Revisions], *, copy_of: Mapping[str, str] | None = None
+) -> None:
     """Applies the missing revisions, the core's first, under a lock in the database.
+
+    With `copy_of` the database is being filled from another one (`core.storage.transfer`): each component that is named there
+    gets that revision, and no other component gets any.
 
     On SQLite the lock is one write transaction around everything. MySQL commits each DDL statement by itself; a run that is
     killed there is taken up where it ended (resume.py).
@@ -88,12 +95,14 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
     def work(connection: Connection) -> None:
         # All states are read first, so that a schema that is newer in one part is not changed in another.
         with _lock(connection):
-            if any(state.pending for state in _states(connection, components)):
+            if any(state.pending for state in _states(connection, components, copy_of)):
                 with lease.held(connection):
-                    states = _states(connection, components)  # again: another node's process may have done it
+                    # Again: another node's process may have done it.
+                    states = _states(connection, components, copy_of)
                     _warn_if_long(connection, states)
                     for component, state in zip((CORE, *components), states, strict=True):
-                        _upgrade(connection, component, state)
+                        if state.pending:
+                            _upgrade(connection, component, state)
 
     try:
         # Before taking the turn, so that a database that does not answer does not delay this process's other databases.
@@ -103,11 +112,21 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
     except Unavailable as error:
         raise Unavailable(f"The database {shown(database)} cannot be used: {_reason(error)}") from error
     except SchemaUnfit as error:
-        raise SchemaUnfit(f"{shown(database)}: {error.message}") from error
+        raise SchemaUnfit(f"{shown(database)}: {error.message}", code=error.instance_code) from error
 
 
-def _states(connection: Connection, components: Sequence[Revisions]) -> list[SchemaState]:
-    return [read_state(connection, component) for component in (CORE, *components)]
+def _states(
+    connection: Connection, components: Sequence[Revisions], copy_of: Mapping[str, str] | None
+) -> list[SchemaState]:
+    if copy_of is None:
+        return read_states(connection, components)
+    return [_until(read_state(connection, one), copy_of.get(one.component)) for one in (CORE, *components)]
+
+
+def _until(state: SchemaState, last: str | None) -> SchemaState:
+    """Of the missing revisions only those up to `last`; None: none of them."""
+    missing = state.pending
+    return replace(state, pending=missing[: missing.index(last) + 1] if last in missing else ())
 
 
 def _warn_if_long(connection: Connection, states: Sequence[SchemaState]) -> None:
@@ -260,7 +279,7 @@ def _upgrade(connection: Connection, component: Revisions, state: SchemaState) -
     script = component.script
 
     def steps(revision: Any, _context: object) -> Any:
-        return script._upgrade_revs("head", revision)  # noqa: SLF001 - what alembic's own `upgrade` command passes
+        return script._upgrade_revs(state.pending[-1], revision)  # noqa: SLF001 - what alembic's own `upgrade` command passes
 
     try:
         with EnvironmentContext(Config(), script, fn=steps) as environment:

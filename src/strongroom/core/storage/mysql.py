@@ -47,8 +47,8 @@ class MysqlEngine:
 
     def __init__(self, url: URL, pool_size: int) -> None:
         # READ COMMITTED takes no gap locks, so parallel inserts do not deadlock. REPEATABLE READ keeps a reader on one snapshot.
-        self._writer = _engine(url, pool_size, "READ COMMITTED")
-        self._reader = _engine(url, pool_size, "REPEATABLE READ")
+        self._writer = mysql_engine(url, pool_size, "READ COMMITTED")
+        self._reader = mysql_engine(url, pool_size, "REPEATABLE READ")
         self._writes, self._reads = PoolLoad("write", pool_size), PoolLoad("read", pool_size)
 
     @property
@@ -115,7 +115,8 @@ def _is_surely_undone(error: StrongroomError) -> bool:
     return isinstance(error, Undone) and cause is not None and mysql_number(cause) in UNDONE_BY_SERVER
 
 
-def _engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
+def mysql_engine(url: URL, pool_size: int, isolation_level: str, session: str = SESSION) -> AsyncEngine:
+    """SQLAlchemy's engine, whose errors are ours; `session` is the first statement of each connection."""
     engine = create_async_engine(
         url,
         pool_size=pool_size,
@@ -124,7 +125,7 @@ def _engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
         isolation_level=isolation_level,
         pool_reset_on_return=None,  # every unit ends with its own commit or rollback
         hide_parameters=True,
-        connect_args={"init_command": SESSION},
+        connect_args={"init_command": session},
     )
     event.listen(engine.sync_engine, "handle_error", translate_mysql, retval=True)
     event.listen(engine.sync_engine, "set_connection_execution_options", keep_telling)

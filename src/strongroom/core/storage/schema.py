@@ -49,6 +49,8 @@ class Revisions:
         return ScriptDirectory(str(self.folder), version_locations=[str(self.folder)])
 
 
+TRANSFER = "strongroom_transfer"
+"""The table of a database that is being filled with the content of another one (`core.storage.transfer`)."""
 CORE = Revisions(component="core", folder=Path(__file__).parent / "revisions")
 
 
@@ -92,6 +94,26 @@ class Plan:
     sizes: tuple[TableSize, ...]
 
 
+def require_whole(connection: Connection) -> None:
+    """Makes sure that no copy into this database was left half done.
+
+    Raises:
+        SchemaUnfit: one was.
+    """
+    if inspect(connection).has_table(TRANSFER):
+        raise SchemaUnfit(
+            "The database is a copy that is not complete, and some of its rows are missing. Run the same `strongroom copy` or"
+            " `strongroom restore` again, which continues it, or drop the database",
+            code="copy_incomplete",
+        )
+
+
+def read_states(connection: Connection, components: Sequence[Revisions]) -> list[SchemaState]:
+    """The versions of all components, the core's first. Raises as `require_whole` and `read_state`."""
+    require_whole(connection)
+    return [read_state(connection, component) for component in (CORE, *components)]
+
+
 def read_state(connection: Connection, component: Revisions) -> SchemaState:
     """Reads a component's version.
 
@@ -129,7 +151,7 @@ async def require_current(database: Database, components: Sequence[Revisions]) -
         SchemaUnfit: a revision is missing, or the schema is newer.
     """
     require_file(database)
-    states = await database.read(lambda c: [read_state(c, each) for each in (CORE, *components)])
+    states = await database.read(lambda connection: read_states(connection, components))
     if all(state.current is None for state in states):
         raise NotFound(
             f"The database {shown(database)} has no tables of Strongroom: if it is the right one, `strongroom migrate`"
@@ -195,6 +217,7 @@ def _exists(database: Database) -> bool:
 
 
 def _plan(connection: Connection, components: Sequence[Revisions], *, dry: bool) -> Plan:
+    require_whole(connection)
     states: list[SchemaState] = []
     steps: list[Step] = []
     for component in (CORE, *components):

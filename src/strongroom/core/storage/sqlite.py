@@ -45,8 +45,8 @@ class SqliteEngine:
     """Runs units of work for `Database`."""
 
     def __init__(self, url: URL) -> None:
-        self._writer = _GroupWriter(_engine(url, pool_size=1, begin="BEGIN IMMEDIATE"))
-        self._reader = _engine(url, pool_size=READERS, begin="BEGIN")
+        self._writer = _GroupWriter(sqlite_engine(url, pool_size=1, begin="BEGIN IMMEDIATE"))
+        self._reader = sqlite_engine(url, pool_size=READERS, begin="BEGIN")
         self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-read")
         self._writes, self._reads = PoolLoad("write", 1), PoolLoad("read", READERS)
 
@@ -200,8 +200,8 @@ class SqliteReader:
 
     def __init__(self, url: URL) -> None:
         self.loads: tuple[PoolLoad, ...] = ()
-        self._engine = _engine(
-            _read_only(Path(url.database or "")), pool_size=1, begin="BEGIN", pragmas=READ_ONLY_PRAGMAS
+        self._engine = sqlite_engine(
+            read_only_url(Path(url.database or "")), pool_size=1, begin="BEGIN", pragmas=READ_ONLY_PRAGMAS
         )
 
     async def write(self, _work: Work[T]) -> T:
@@ -218,7 +218,7 @@ class SqliteReader:
         self._engine.dispose()
 
 
-def _read_only(path: Path) -> URL:
+def read_only_url(path: Path) -> URL:
     """The URL for reading a file. A file that no process has open is opened as immutable, so that SQLite creates no files.
 
     If a process has it open, or was killed, there is a write-ahead log beside it, whose content belongs to the database.
@@ -246,7 +246,8 @@ def _set(cursor: sqlite3.Cursor, pragma: str) -> None:
             return
 
 
-def _engine(url: URL, *, pool_size: int, begin: str, pragmas: Sequence[str] = PRAGMAS) -> Engine:
+def sqlite_engine(url: URL, *, pool_size: int, begin: str, pragmas: Sequence[str] = PRAGMAS) -> Engine:
+    """SQLAlchemy's engine, whose errors are ours and whose transactions begin with the statement `begin`."""
     engine = create_engine(
         url,
         poolclass=QueuePool,
