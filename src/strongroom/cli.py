@@ -8,10 +8,11 @@ from typing import Annotated, NoReturn
 import typer
 import uvloop
 
-from strongroom.commands import backup, doctor
+from strongroom.commands import doctor
 from strongroom.commands.about import completion, health
 from strongroom.commands.about.version import show_version
 from strongroom.commands.context import Administrator, print_ready, require_known
+from strongroom.commands.databases import backup
 from strongroom.commands.lazy import LazyCommands, titles
 from strongroom.commands.migrate import DryRun
 from strongroom.commands.migrate import migrate as run_migrations

@@ -24,7 +24,7 @@ OF_EVERY_LEDGER = {
     "webhook": "webhooks.endpoints:application",
     "seal": "seal:seal",
     "unseal": "seal:unseal",
-    "copy": "copy:copy",
+    "copy": "databases.copy:copy",
     "payments": "payments:payments",
     "payment": "payments:payment",
 }

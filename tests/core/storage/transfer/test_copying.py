@@ -109,8 +109,8 @@ async def test_a_killed_copy_is_refused_and_goes_on(
     target: URL, schemas: Schemas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is ended at each of its steps in turn."""
-    monkeypatch.setattr("strongroom.core.storage.transfer.rows.FEWEST", 2)
-    monkeypatch.setattr("strongroom.core.storage.transfer.rows.MOST", 2)
+    monkeypatch.setattr("strongroom.core.storage.transfer.rows.FIRST_ROWS", 2)
+    monkeypatch.setattr("strongroom.core.storage.transfer.rows.MAX_ROWS", 2)
     source = schemas.fill(sqlite_url(str(tmp_path / "source.sqlite3")), (ATTO,))
     rows = ", ".join(f"('{number:03d}', 'h', {number}, 0)" for number in range(9))
     execute_elsewhere(source, INSERT + rows)

@@ -14,7 +14,7 @@ from strongroom.core.storage.errors import Duplicate, UnfitValue
 from strongroom.core.storage.transfer.shapes import Pair, Shape, quoted
 from strongroom.core.storage.transfer.values import Kind, common, stored
 
-FEWEST, MOST = 16, 4096
+FIRST_ROWS, MAX_ROWS = 16, 4096
 CHUNK_BYTES = 4 << 20
 """A chunk has about so many bytes, and one row at least."""
 
@@ -34,7 +34,7 @@ def read_chunks(
     if not pair.key:
         yield from _read_keyless(connection, side, pair)
         return
-    size = FEWEST
+    size = FIRST_ROWS
     names = list(pair.kinds)
     places = [names.index(name) for name in pair.key]
     while True:
@@ -49,7 +49,7 @@ def read_chunks(
         if len(found) < size:
             return
         weight = max(1, sum(map(_weight, found)) // len(found))
-        size = max(1, min(2 * size, MOST, CHUNK_BYTES // weight))
+        size = max(1, min(2 * size, MAX_ROWS, CHUNK_BYTES // weight))
 
 
 def write_rows(connection: Connection, pair: Pair, rows: Sequence[Sequence[Any]]) -> None:
@@ -80,7 +80,7 @@ def write_rows(connection: Connection, pair: Pair, rows: Sequence[Sequence[Any]]
 
 
 def _read_keyless(connection: Connection, side: Shape, pair: Pair) -> Iterator[Chunk]:
-    found = connection.execute(_select(connection, side, pair), execution_options={"yield_per": FEWEST})
+    found = connection.execute(_select(connection, side, pair), execution_options={"yield_per": FIRST_ROWS})
     for part in found.partitions():
         yield Chunk(rows=_common(part, pair), last=())
 

@@ -1,0 +1,1 @@
+"""Commands that copy databases: to another place, and back."""
