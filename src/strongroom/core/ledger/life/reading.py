@@ -17,7 +17,7 @@ from strongroom.core.ledger.life.tale import life_of
 from strongroom.core.webhooks.queue import events_of_payment
 from strongroom.core.webhooks.store import load_endpoints
 
-MOST: Final = 20
+MAX_LIVES: Final = 20
 """So many payments of one request, or of one name, are told; the newest."""
 MAX_NAME: Final = 190
 
@@ -53,9 +53,9 @@ def _intents(connection: Connection, name: str) -> list[Intent]:
         named = None
     if named is not None:
         return [named]
-    found = list_intents(connection, limit=MOST, client_key=name)
+    found = list_intents(connection, limit=MAX_LIVES, client_key=name)
     if name.isascii():
-        found = list_intents(connection, limit=MOST, request_id=name) or found
+        found = list_intents(connection, limit=MAX_LIVES, request_id=name) or found
     return found
 
 
@@ -66,7 +66,7 @@ def _waiting(connection: Connection, name: str, now_ms: int) -> list[Approval]:
         return [own]
     waiting = approvals.select_open(connection, Purpose.SIGNATURE, now_ms)
     ids = [one.id for one in waiting if name in {one.key, one.principal.request_id}]
-    return approvals.load_many(connection, ids[-MOST:]) if ids else []
+    return approvals.load_many(connection, ids[-MAX_LIVES:]) if ids else []
 
 
 def _facts(connection: Connection, ledger: Ledger, intent: Intent, now_ms: int) -> Facts:
