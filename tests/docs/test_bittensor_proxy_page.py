@@ -120,7 +120,7 @@ async def test_there_and_back_without_a_moment_in_which_nothing_works(tmp_path: 
         assert "Staking proxy of" in await desk.shell(give)
         assert await desk.stakes(headers) == PROXY
         told = next(line for line in (await desk.shell(doctor)).splitlines() if "bittensor proxies" in line)
-        assert "the vault has the coldkeys of validator too" in told
+        assert "the coldkeys of validator are here too" in told
         await desk.shell(take_away)
         assert await desk.stakes(headers) == PROXY
         listed = await desk.shell("strongroom bittensor wallets")

@@ -1,13 +1,16 @@
 """What `strongroom doctor` asks of the Bittensor ledger."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from strongroom.bittensor.extrinsics.proxy_watch import find_proxies
 from strongroom.bittensor.gateway.genesis_pin import GenesisPin
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.keystore.holdings import KeyHoldings
+from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
+from strongroom.bittensor.keystore.names import coldkey
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import Conflict, Unavailable
@@ -49,10 +52,15 @@ async def _proxies(one: Installed, bittensor: BittensorSettings) -> str:
         raise Conflict("; ".join(found.problems))
     if not found.wallets:
         return "no wallet has a proxy in place of its coldkey"
-    coldkeys = (
-        f"; the vault has the coldkeys of {', '.join(found.with_coldkey)} too" if found.with_coldkey else ""
-    )
+    held = sorted({*found.with_coldkey, *_in_folder(bittensor.wallet_path, found.wallets)})
+    coldkeys = f"; the coldkeys of {', '.join(held)} are here too" if held else ""
     return f"the chain lets those of {', '.join(found.wallets)} call, and they can pay fees{coldkeys}"
+
+
+def _in_folder(path: Path | None, wallets: Sequence[str]) -> list[str]:
+    """The wallets whose coldkey's file is in the folder."""
+    folder = None if path is None else WalletFolder(path)
+    return [one for one in wallets if folder is not None and folder.path_of(coldkey(one)).is_file()]
 
 
 @asynccontextmanager
