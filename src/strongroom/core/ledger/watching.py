@@ -5,13 +5,13 @@ What needs the database is read in one transaction, in a loop of every process. 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, func, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.coordination.idempotency import INSTANCE
-from strongroom.core.coordination.lease import Leases
+from strongroom.core.coordination.lease import MAX_SKEW_S, Leases, Watched
 from strongroom.core.coordination.loops import Loops
 from strongroom.core.guard.approvals import store as approvals
 from strongroom.core.guard.approvals.approval import ApprovalState
@@ -65,6 +65,15 @@ COLLECTED: Final[Mapping[str, tuple[str, ...]]] = {
 """What the loop collects: by the name without `strongroom_`, what it says and its labels besides `ledger`."""
 
 
+class Term(NamedTuple):
+    """A row of a lease."""
+
+    name: str
+    holder: str
+    fence: int
+    expires_at_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     """What one transaction shows."""
@@ -77,12 +86,12 @@ class _Found:
     expiries_ms: Sequence[int]
     """Of the active tokens that expire at all, the first to expire first."""
     tokens: int
-    holders: dict[str, str]
-    """Who holds each lease now."""
+    leases: Sequence[Term]
+    """Those that were renewed lately, by whatever clock."""
     keys: Sequence[KeyVersion]
 
 
-class Watched(Protocol):
+class Observed(Protocol):
     """What is asked of a ledger."""
 
     definition: AnyLedger
@@ -96,13 +105,14 @@ class Watched(Protocol):
 class LedgerWatch:
     """The state of one ledger in metrics."""
 
-    def __init__(self, ledger: Watched) -> None:
+    def __init__(self, ledger: Observed) -> None:
         self._ledger = ledger.definition.name
         self._database = ledger.database
         self._leases = ledger.leases
         self._custody = ledger.custody
         self._clock = ledger.clock
         self._metrics = ledger.metrics
+        self._terms = Watched(ledger.clock, ledger.leases.ttl_s)
         self._free_since_s: dict[str, float] = {}
         """Since when this process has seen that nobody holds a lease."""
         self._collected = {name: self._reading(name, *of) for name, of in COLLECTED.items()}
@@ -118,9 +128,11 @@ class LedgerWatch:
     async def read(self) -> list[Sample]:
         now_ms = self._clock.now_ms()
         found = await self._database.read(lambda connection: _find(connection, now_ms))
-        self._note_free(found.holders)
-        parts = (self._payments, self._tokens, self._leaders, self._keys)
-        return [sample for part in parts for sample in part(found, now_ms)]
+        holders = {one.name: one.holder for one in found.leases if not self._has_ended(one)}
+        self._note_free(holders)
+        parts = (self._payments, self._tokens, self._keys)
+        samples = [sample for part in parts for sample in part(found, now_ms)]
+        return [*samples, *self._leaders(holders)]
 
     def check(self) -> ComponentHealth:
         """Health: DEGRADED while work of every process stands by, because nobody gets its lease."""
@@ -130,6 +142,9 @@ class LedgerWatch:
             return ComponentHealth(status=Status.UP)
         detail = f"nobody holds {', '.join(sorted(free))}: this work stands still"
         return ComponentHealth(status=Status.DEGRADED, detail=detail)
+
+    def _has_ended(self, term: Term) -> bool:
+        return self._terms.has_ended(term.name, term.fence, term.expires_at_ms)
 
     def _note_free(self, holders: Mapping[str, str]) -> None:
         now_s, known = self._clock.monotonic_s(), self._free_since_s
@@ -161,12 +176,12 @@ class LedgerWatch:
         if found.expiries_ms:
             yield self._sample("token_next_expiry_timestamp_seconds", found.expiries_ms[0] / 1000)
 
-    def _leaders(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
-        yield self._sample("instances", sum(name.startswith(INSTANCE) for name in found.holders))
+    def _leaders(self, holders: Mapping[str, str]) -> Iterator[Sample]:
+        yield self._sample("instances", sum(name.startswith(INSTANCE) for name in holders))
         for name in self._leases.wanted:
-            yield self._sample("lease_taken", float(name in found.holders), name)
-            if name in found.holders:
-                yield self._sample("lease_holder", 1, name, found.holders[name])
+            yield self._sample("lease_taken", float(name in holders), name)
+            if name in holders:
+                yield self._sample("lease_holder", 1, name, holders[name])
 
     def _keys(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
         active = next((one for one in found.keys if one.state is KeyState.ACTIVE), None)
@@ -223,7 +238,9 @@ def _find(connection: Connection, now_ms: int) -> _Found:
     )
     expiries = select(tokens.expires_at_ms).where(*active).order_by(tokens.expires_at_ms)
     expiries_ms = connection.execute(expiries).scalars().all()
-    holders = select(leases.name, leases.holder).where(leases.expires_at_ms > now_ms)
+    terms = select(leases.name, leases.holder, leases.fence, leases.expires_at_ms).where(
+        leases.expires_at_ms > now_ms - int(MAX_SKEW_S * 1000)
+    )
     return _Found(
         open=number,
         stuck=connection.execute(stuck).scalar_one(),
@@ -232,7 +249,7 @@ def _find(connection: Connection, now_ms: int) -> _Found:
         freezes={row.scope: row[1] for row in connection.execute(frozen)},
         expiries_ms=[at_ms for at_ms in expiries_ms if at_ms is not None],
         tokens=len(expiries_ms),
-        holders={row.name: row.holder for row in connection.execute(holders)},
+        leases=[Term(*row) for row in connection.execute(terms)],
         keys=load_versions(connection),
     )
 
