@@ -342,3 +342,20 @@ async def test_a_killed_process_leaves_whole_units_and_every_one_it_reported(dat
     found = await balances(database)
     await database.close()
     assert found["a"] == found["b"] >= int(process.stdout[-1])
+
+
+async def test_the_use_of_connections_is_counted(database: Database) -> None:
+    """With more units at a time than any pool has connections, some wait; none is counted when all have ended."""
+    (reads,) = [load for load in database.loads if load.name == "read"]
+    seen = list[int]()
+
+    def look(connection: Connection) -> None:
+        connection.execute(select(1))
+        seen.append(reads.in_use)
+
+    units = [asyncio.ensure_future(database.read(look)) for _ in range(reads.size + 3)]
+    await asyncio.sleep(0)  # each has begun, and none has an answer yet
+    await asyncio.gather(*units)
+    assert max(seen) == reads.size
+    assert reads.waits >= 3
+    assert (reads.in_use, reads.waiting) == (0, 0)
