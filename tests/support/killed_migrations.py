@@ -1,7 +1,8 @@
 """Migrations on MySQL that are killed before and after every statement that MySQL commits by itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -50,7 +51,12 @@ class _Kill:
 
 
 async def migrate_by_kills(url: URL, components: Sequence[Revisions]) -> int:
-    """Migrates in many runs, each of which is killed; returns how many. Every state that a kill can leave comes up.
+    """Migrates as `run_by_kills`."""
+    return await run_by_kills(url, partial(migrate, components=components))
+
+
+async def run_by_kills(url: URL, changing: Callable[[Database], Awaitable[object]]) -> int:
+    """Changes a schema in many runs, each of which is killed; returns how many. Every state that a kill can leave comes up.
 
     MySQL commits the changes of rows before each DDL statement. So where a run has changed rows it dies just before the first such
     statement, with those changes stored; else, and at its next try, just after it. That statement then stands for the runs that follow.
@@ -61,7 +67,7 @@ async def migrate_by_kills(url: URL, components: Sequence[Revisions]) -> int:
         database = Database(url)
         try:
             with kill.armed():
-                await migrate(database, components)
+                await changing(database)
         except Killed:
             kills += 1
             kill = _Kill(may_be_before=not kill.was_before)

@@ -13,6 +13,7 @@ from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariable
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.policy import EXPORT
+from strongroom.core.storage.adoption.original import Original
 from strongroom.core.storage.schema import Revisions
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
         from strongroom.atto.wallets.holdings import WalletHoldings
 
         return WalletHoldings()
+
+    def original(self) -> Original:
+        from strongroom.atto.original import AttoWalletServer
+
+        return AttoWalletServer()
 
     def other_receivers(self, settings: AttoSettings) -> Mapping[str, str]:
         return {} if settings.callback_url is None else {"CALLBACK_URL": shown_url(settings.callback_url)}

@@ -25,6 +25,7 @@ OF_EVERY_LEDGER = {
     "seal": "seal:seal",
     "unseal": "seal:unseal",
     "copy": "databases.copy:copy",
+    "adopt": "adoption.adopt:adopt",
     "payments": "payments:payments",
     "payment": "payments:payment",
 }

@@ -10,6 +10,7 @@ from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
+from strongroom.core.storage.adoption.original import Original
 from strongroom.core.storage.schema import Revisions
 from strongroom.hathor.settings import (
     CREDENTIALS,
@@ -93,6 +94,11 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
         from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 
         return VOCABULARY
+
+    def original(self) -> Original:
+        from strongroom.hathor.original import HathorWalletService
+
+        return HathorWalletService()
 
     def checks(self, installed: Installed, settings: HathorSettings) -> Mapping[str, Check]:
         from strongroom.hathor.commands.doctor import hathor_checks

@@ -1,15 +1,20 @@
 """The original's MySQL database is taken over where it stands: wallets, accounts, callbacks; and can go back."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
+from commands.conftest import Ended, run
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import VaultError
 from strongroom.core.runtime.telemetry import Status
+from support.adopted import look
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import (
@@ -73,9 +78,11 @@ class Adoption:
 
     def start(self, **variables: str) -> AbstractAsyncContextManager[AttoService]:
         """Our service on the original's database, with the original's key-encryption key."""
+        return running_service(self.network, self.variables() | variables)
+
+    def variables(self) -> dict[str, str]:
         key = {"CHA_CHA20_KEY_ENCRYPTION_KEY": at_rest()["kek"], "STRONGROOM_ALLOW_WEAK_KEYS": "atto"}
-        database = database_variables(self.url, self._folder)
-        return running_service(self.network, database | key | variables)
+        return database_variables(self.url, self._folder) | key
 
     def rows(self, statements: str) -> list[list[str]]:
         return execute_elsewhere(self.url, statements)
@@ -264,6 +271,55 @@ async def test_names_that_differ_in_case_are_distinct_also_in_a_table_that_ignor
         response = await service.client.put("/wallets/TREASURY/locks/LOCKED")
         assert response.status_code == 404
         assert (await service.get("/wallets/Treasury"))["lockState"] == "UNLOCKED"
+
+
+async def test_the_database_is_given_back_after_a_payment(adoption: Adoption, tmp_path: Path) -> None:
+    """The schema is as before, and the original's rows are as it would have written them itself."""
+    await adoption.use(0, 2)
+    write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0, notified_height=2)])
+    variables = adoption.variables() | {"NETWORK": "LOCAL", "NODE_BASE_URL": adoption.network.node_url}
+    before = await look(adoption.url)
+    refused = await ended("adopt", "atto", variables=variables)
+    assert refused.status == 1
+    assert "Make a backup first" in refused.stderr[-1]
+    assert await look(adoption.url) == before
+    taken = await ended("adopt", "atto", "--backup-made", variables=variables)
+    assert taken.status == 0, taken
+    assert "  atto wallet keys: 1 unlocked wallets open, 0 are locked" in taken.stdout
+    async with adoption.start() as service:
+        await service.until_balance(address_of(0), 99)
+        entry(await service.send(address_of(0), NOBODY, 1))
+        progress = "SELECT address, height FROM notification_state"
+        await eventually(lambda: adoption.rows(progress) == [[address_of(0), "3"]])
+        running = await ended("adopt", "atto", "--revert", "--yes", variables=variables)
+        assert running.status == 1
+        assert "In the way: other connections use this database" in running.stderr[-1]
+    file = tmp_path / "gone.jsonl.gz"
+    returned = await ended("adopt", "atto", "--revert", "--yes", "--export", str(file), variables=variables)
+    assert returned.status == 0, returned
+    assert any(line.startswith("  strongroom_audit: ") for line in returned.stdout)
+    gone = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+    assert "SEND" in {
+        one["row"]["kind"] for one in gone if one["table"] == "strongroom_intent" and "row" in one
+    }
+    after = await look(adoption.url)
+    assert after.schema == before.schema
+    for table in ("wallet", "account", "flyway_schema_history"):
+        assert after.rows[table] == before.rows[table]
+    # What the original's repositories send when it goes on.
+    adoption.rows(
+        f"UPDATE notification_state SET version = version + 1, height = 4 WHERE address = '{address_of(0)}' AND height = 3;"  # noqa: S608 - the test's own
+        f"INSERT INTO account (address, version, account_index, wallet_name) VALUES ('{address_of(1)}', 0, 1, 'Treasury');"
+        f"INSERT INTO notification_state (address, version, height) VALUES ('{address_of(1)}', 0, 0);"
+        "UPDATE wallet SET version = version + 1, encrypted_encryption_key = NULL WHERE name = 'Treasury'"
+    )
+    progress = "SELECT height FROM notification_state ORDER BY height"
+    assert adoption.rows(progress) == [["0"], ["4"]]
+
+
+async def ended(*arguments: str, variables: Mapping[str, str]) -> Ended:
+    """In a thread: the network runs in this test's loop."""
+    return await asyncio.to_thread(run, *arguments, variables=variables)
 
 
 async def test_original_finds_its_way_back(adoption: Adoption) -> None:

@@ -44,6 +44,7 @@ from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.tokens import Tokens
+from strongroom.core.storage.adoption.original import Original
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.schema import Revisions
 from strongroom.core.transparency.inspection import Inspection
@@ -273,6 +274,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
     def root_commands(self) -> Mapping[str, Callable[[], Callable[..., Any]]]:
         """Additional commands `strongroom COMMAND`, by name. Each one is loaded when it is called."""
         return {}
+
+    def original(self) -> Original | None:
+        """The program whose databases `strongroom adopt` takes over for this ledger; None: there is none."""
+        return None
 
     def other_receivers(self, settings: S) -> Mapping[str, str]:
         """Receivers of events that variables name, besides the endpoints of webhooks: by the variable, where it is in part."""

@@ -48,7 +48,7 @@ def copy_database(source: Path, target: Path) -> None:
         if verdict != "ok":
             raise Unavailable(f"The copy of {source} is damaged: {verdict}")
 
-    _put(target, copy)
+    put_file(target, copy)
 
 
 def copy_secret(source: Path, target: Path) -> None:
@@ -60,14 +60,14 @@ def copy_secret(source: Path, target: Path) -> None:
     data = source.read_bytes()
     if target.exists() and target.read_bytes() == data:
         return
-    _put(target, lambda draft: _write(draft, data))
+    put_file(target, lambda draft: _write(draft, data))
 
 
 def _write(draft: Path, data: bytes) -> None:
     draft.write_bytes(data)
 
 
-def _put(target: Path, make: Callable[[Path], None]) -> None:
+def put_file(target: Path, make: Callable[[Path], None]) -> None:
     """Makes the target complete and on disk, or not at all; never replaces an existing one.
 
     `os.link` fails if the target exists, where `os.rename` would replace it.

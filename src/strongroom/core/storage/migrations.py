@@ -94,7 +94,7 @@ async def migrate(
 
     def work(connection: Connection) -> None:
         # All states are read first, so that a schema that is newer in one part is not changed in another.
-        with _lock(connection):
+        with only_one(connection):
             if any(state.pending for state in _states(connection, components, copy_of)):
                 with lease.held(connection):
                     # Again: another node's process may have done it.
@@ -146,7 +146,8 @@ def _reason(error: StrongroomError) -> str:
 
 
 @contextmanager
-def _lock(connection: Connection) -> Iterator[None]:
+def only_one(connection: Connection) -> Iterator[None]:
+    """Within it, no other process changes the schema over the same server. Raises: Unavailable: one does it for long."""
     if connection.dialect.name == "sqlite":
         yield
         return

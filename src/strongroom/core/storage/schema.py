@@ -23,6 +23,8 @@ from strongroom.core.storage.resume import resumable
 
 CHANGING = ("ALTER", "CREATE", "DELETE", "DROP", "INSERT", "RENAME", "REPLACE", "TRUNCATE", "UPDATE")
 NOTHING = {"sqlite": "SELECT 1 WHERE 1 = 0", "mysql": "DO 0"}
+GIVEN_BACK = "given_back"
+"""Stands where the core's version did, in a database that is given back to its original. Every version of ours refuses it."""
 LARGE_ROWS = 1_000_000
 LARGE_BYTES = 1 << 30
 
@@ -123,6 +125,10 @@ def read_state(connection: Connection, component: Revisions) -> SchemaState:
     current = _read_version(connection, component)
     script = component.script
     known = [each.revision for each in script.walk_revisions()][::-1]
+    if current == GIVEN_BACK:
+        raise SchemaUnfit(
+            "The database is being given back to the original: end that with `strongroom adopt LEDGER --revert`"
+        )
     if current is not None and current not in known:
         raise SchemaUnfit(
             f"The database's schema is newer than this version of Strongroom: revision {current} of {component.component}"

@@ -1,0 +1,170 @@
+"""Looks at the original's database, takes it over, and checks it afterwards."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import typer
+from sqlalchemy import Connection
+
+from strongroom.core.clock import SystemClock
+from strongroom.core.errors import Conflict, StrongroomError
+from strongroom.core.ledger.contract import AnyLedger, Check
+from strongroom.core.ledger.installed import Installed, check_schema, looking, named
+from strongroom.core.storage.adoption.original import Original
+from strongroom.core.storage.adoption.record import (
+    ADOPTED,
+    ADOPTING,
+    RETURNING,
+    Record,
+    count_rows,
+    read_record,
+    set_state,
+    write_record,
+)
+from strongroom.core.storage.adoption.survey import Survey, connected, expected_s, survey
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
+from strongroom.core.storage.schema import plan, shown
+
+MIB = 1 << 20
+SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A ledger and the database that its variables name."""
+
+    definition: AnyLedger
+    settings: Any
+    installed: Installed
+    original: Original
+    data: Path
+    despite_connections: bool
+
+    def obstacles(self, found: Iterable[str], others: Iterable[str]) -> list[str]:
+        """Without those that the operator has allowed."""
+        return [one for one in found if not (self.despite_connections and one in set(others))]
+
+
+@asynccontextmanager
+async def one_connection(target: Target) -> AsyncIterator[Database]:
+    """Its own connections are not to be taken for those of other programs."""
+    database = Database(target.installed.url, pool_size=1)
+    try:
+        with named(database):
+            yield database
+    finally:
+        await database.close()
+
+
+async def show_survey(target: Target) -> None:
+    """Says what is there and what would be done; changes nothing."""
+    found, obstacles, record = await _look(target)
+    typer.echo(f"{target.definition.title}: {target.original.title}, {found.original}, on {found.engine}")
+    for size in found.sizes[:SHOWN]:
+        typer.echo(f"  {size.name}: about {size.rows} rows, {(size.size or 0) / MIB:.1f} MiB")
+    if record is not None:
+        typer.echo(f"  was taken over already ({record.state.lower()})")
+    async with looking(target.installed) as database:
+        planned = await plan(database, target.installed.revisions)
+    typer.echo("What will change:" if planned.steps else "Nothing is left to change.")
+    for step in planned.steps:
+        for line in (*(f"-- {note}" for note in step.notes), *(f"{one};" for one in step.statements)):
+            typer.echo(f"  {line}")
+        if not step.is_whole:
+            typer.echo("  -- and more, which depends on what the statements before it make")
+    typer.echo(f"Expected time: about {max(1, expected_s(planned.steps, found.sizes))} s")
+    for one in obstacles:
+        typer.echo(f"In the way: {one}")
+    typer.echo("Nothing was changed.")
+    if obstacles:
+        raise typer.Exit(1)
+
+
+async def take_over(target: Target, *, backup_made: bool) -> None:
+    """Notes how the database is, migrates it, and checks it. A run that was killed is taken up where it ended.
+
+    Raises:
+        Conflict: something stands in the way; nothing was changed.
+    """
+    _, obstacles, record = await _look(target)
+    if record is not None and record.state == RETURNING:
+        raise Conflict("This database is being given back: end that with --revert, then take it over again")
+    if obstacles:
+        raise Conflict(f"Nothing was changed. In the way: {'; '.join(obstacles)}")
+    if record is None and not backup_made:
+        raise Conflict(
+            "Make a backup first (mariadb-dump --single-transaction --routines --hex-blob, or mysqldump), then say"
+            " --backup-made. Nothing was changed"
+        )
+    database = Database(target.installed.url, pool_size=2)
+    try:
+        with named(database):
+            record = await adopt_database(database, target.installed, target.original)
+    finally:
+        await database.close()
+    typer.echo(f"{shown(database)} is taken over: {target.original.title}, {record.version}")
+    await _check(target)
+
+
+async def adopt_database(database: Database, installed: Installed, original: Original) -> Record:
+    """The record, then the migration, then the comparison of rows.
+
+    Raises:
+        Conflict: rows are missing after the migration.
+    """
+    now_ms = SystemClock().now_ms()
+    record = await database.write(
+        partial(write_record, ledger=installed.ledger, original=original, now_ms=now_ms), answer_s=None
+    )
+    await migrate(database, installed.revisions)
+    if record.state == ADOPTING:
+        await database.write(partial(_end, record=record), answer_s=None)
+    return record
+
+
+def _end(connection: Connection, record: Record) -> None:
+    fewer = [
+        f"{name} has {found} rows and had {rows}"
+        for name, rows in record.rows.items()
+        if (found := count_rows(connection, name)) < rows
+    ]
+    if fewer:
+        raise Conflict(f"Rows are missing: {'; '.join(fewer)}. Did another program write? Restore the backup")
+    set_state(connection, record, ADOPTED)
+
+
+async def _look(target: Target) -> tuple[Survey, list[str], Record | None]:
+    async with one_connection(target) as database:
+
+        def work(connection: Connection) -> tuple[Survey, list[str], Record | None]:
+            found = survey(connection, target.original)
+            obstacles = target.obstacles(found.obstacles, connected(connection))
+            return found, obstacles, read_record(connection)
+
+        return await database.read(work)
+
+
+async def _check(target: Target) -> None:
+    """What `strongroom doctor` asks of this ledger."""
+    checks: dict[str, Check] = {
+        f"{target.installed.ledger} database": partial(check_schema, target.installed)
+    }
+    checks |= target.definition.checks(target.installed, target.settings)
+    wrong = 0
+    for name, check in checks.items():
+        try:
+            typer.echo(f"  {name}: {await check()}")
+        except StrongroomError as error:
+            wrong += 1
+            typer.echo(f"  {name}: FAILED: {error.message}")
+    if wrong:
+        typer.echo(
+            "The database is taken over. See to what failed before you serve, or give it back with --revert."
+        )
+        raise typer.Exit(1)
+    typer.echo("Everything is in order. Next: strongroom serve")
