@@ -26,6 +26,7 @@ from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.exposure import Access, exposure_mistakes
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
+from strongroom.core.http.requests.access_log import AccessLogged
 from strongroom.core.http.tls.certificates import Certificates
 from strongroom.core.ledger.contract import Ledger, Surroundings
 from strongroom.core.ledger.local_networks import LocalNetworks
@@ -39,11 +40,13 @@ from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.attempts import Attempts
 from strongroom.core.storage.patience import patiently
 from strongroom.registry import LEDGERS
-from strongroom.settings import MANAGEMENT, Settings
+from strongroom.settings import MANAGEMENT, SURFACES, Settings
 
 log = structlog.get_logger(__name__)
 
 APPLICATION = "strongroom"
+OWN_SURFACES = frozenset({MANAGEMENT, CONSOLE, *SURFACES})
+"""All but those of local networks, which stand for other people's nodes."""
 PR_SET_DUMPABLE = 4
 MANY_FILES = 65_536
 OWN_FILES = 512
@@ -208,9 +211,22 @@ def _bind(
     if mistakes := exposure_mistakes(exposures, settings.open_surfaces):
         raise SettingsError(mistakes)
     return [
-        Listener(surface, settings.callers, gate, certificates.of(surface.name), entropy=SystemEntropy())
+        Listener(
+            surface,
+            settings.callers,
+            gate,
+            certificates.of(surface.name),
+            entropy=SystemEntropy() if surface.name in OWN_SURFACES else None,
+            logs_requests=_is_logged(surface, settings.access_log),
+        )
         for surface in surfaces
     ]
+
+
+def _is_logged(surface: Surface, wanted: AccessLogged) -> bool:
+    if surface.name not in OWN_SURFACES:
+        return False
+    return wanted is AccessLogged.ALL or (wanted is AccessLogged.ON and surface.name != MANAGEMENT)
 
 
 @contextmanager

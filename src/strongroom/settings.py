@@ -15,6 +15,7 @@ from strongroom.core.guard.settings import GuardSettings, read_guard_settings
 from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
+from strongroom.core.http.requests.access_log import AccessLogged, read_access_log
 from strongroom.core.http.tls.settings import TlsSettings, read_tls
 from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
 from strongroom.core.messaging.bus import read_redis_url
@@ -79,6 +80,7 @@ class Settings:
     """Of the surfaces that speak it, by their names."""
     log_as_json: bool
     log_level: str
+    access_log: AccessLogged
     guard: GuardSettings
     webhooks: WebhookSettings
     free_attempts: int
@@ -171,6 +173,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         tls=read_tls(environment, (MANAGEMENT, CONSOLE, *SURFACES)),
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
+        access_log=read_access_log(environment),
         guard=read_guard_settings(environment),
         webhooks=read_webhook_settings(environment),
         free_attempts=environment.integer("STRONGROOM_FREE_ATTEMPTS", FREE, low=1, high=1_000_000),

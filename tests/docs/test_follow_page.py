@@ -36,6 +36,13 @@ async def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
 
         await until_true(is_open)
         lines = run(SCRIPT, variables | {"ATTO": url, "FROM": addresses[0], "TO": addresses[1]})
+        assert process.terminate() == 0
+        logged = [line for line in process.stderr if "order-4711" in line]
+    for step in ("requested", "signed", "offered", "confirmed"):
+        assert sum(f"payment {step} " in line and "ledger=atto" in line for line in logged) == 1, step
+    (access,) = [line for line in logged if "transactions/SEND" in line]
+    assert "route=/wallets/accounts/{" in access
+    assert addresses[0] not in access
     sent = json.loads(lines[0])
     assert f"atto SEND {sent['hash']}: ACCEPTED, 7 raw to {addresses[1].split('://')[-1]}" in lines
     told = [json.loads(line) for line in lines if line.startswith("{")]

@@ -47,7 +47,7 @@ from strongroom.core.runtime.node_gauges import NodeGauges
 PENDING = "attoPendingBlocks"
 WORK = "attoWork"
 
-PACE = Pace(noun="blocks")
+PACE = Pace(noun="blocks", ledger="atto")
 WALLET_KEYS = "atto wallet key"
 
 

@@ -42,7 +42,7 @@ JOBS_LEASE: Final = "jobs"
 CHECK_S: Final = 10.0
 PROXIES_S: Final = 60.0
 SWEEP_S: Final = 2.0
-PACE: Final = Pace(noun="extrinsics", pending_pause_s=0.5, worrying_age_s=900.0)
+PACE: Final = Pace(noun="extrinsics", ledger="bittensor", pending_pause_s=0.5, worrying_age_s=900.0)
 
 
 class ChainWork:

@@ -24,7 +24,8 @@ from strongroom.core.coordination.loops import LoopContext
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.outbound.client import HttpClient, OutboundError
-from strongroom.core.intents.store import record_told
+from strongroom.core.intents.steps import log_told
+from strongroom.core.intents.store import load_intent, record_told
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.messaging.outbox import Destination, Dispatcher, Event, Outbox
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
@@ -202,6 +203,8 @@ def _event(entry: AccountEntry) -> Event:
 def _delivered(clock: Clock, connection: Connection, event: Event) -> None:
     block_hash = bytes.fromhex(decode_json(event.payload)["hash"])
     record_told(connection, block_hash, event.attempts + 1, clock.now_ms())
+    if (intent := load_intent(connection, block_hash)) is not None:
+        log_told("atto", intent, "CALLBACK_URL")
     _advance_to(connection, [_progress(event.stream, event.sequence)])
 
 

@@ -18,6 +18,7 @@ from strongroom.core.http.connections.refusals import Rules
 from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
 from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.requests.access_log import AccessLog
 from strongroom.core.http.requests.naming import NamedRequests
 from strongroom.core.http.tls.entrance import Entrance
 from strongroom.core.http.tls.files import TlsFiles
@@ -162,10 +163,13 @@ class Listener:
         gate: Gate | None = None,
         tls: TlsFiles | None = None,
         entropy: Entropy | None = None,
+        *,
+        logs_requests: bool = False,
     ) -> None:
         """`allowed` are the callers that the operator admits. Surfaces that share a `gate` share its connection limits.
 
         `tls`: None for plain HTTP. `entropy` makes the ids of requests; None: they have none, as on a local network.
+        `logs_requests`: each has a line of the access log.
         """
         self.surface = surface
         self._scheme = "http" if tls is None else "https"
@@ -190,6 +194,8 @@ class Listener:
         rules = _rules(surface)
         protocol = Connection.of(gate, rules) if tls is None else Entrance.of(gate, rules, tls)
         application = behind_door(surface, allowed)
+        if logs_requests:
+            application = AccessLog(application, surface.name)
         if entropy is not None:
             application = NamedRequests(application, entropy)
         self._server = _Server(

@@ -1,7 +1,7 @@
 """Measures the duration of HTTP requests by method, route and status, in the metric that Spring uses."""
 
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +32,10 @@ class TimedApplication:
         self._ledger = ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._route != NO_ROUTE:
+            cast("dict[str, Any]", scope)["path_template"] = (
+                self._route
+            )  # for whoever looks at the scope afterwards
         await _timed(self._requests, self._application, scope, receive, send, self._route, self._ledger)
 
 

@@ -19,6 +19,7 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import NotFound, OutcomeUnknown, StrongroomError
 from strongroom.core.intents.follows import Follows
 from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected, Unknown, Verdict
+from strongroom.core.intents.steps import log_confirmed, log_offered, log_rejected
 from strongroom.core.intents.store import (
     count_attempt,
     load_intent,
@@ -97,6 +98,8 @@ class Pace:
 
     noun: str
     """The word for intents in messages to the operator, for example `blocks`."""
+    ledger: str = ""
+    """Its name, for the log."""
     first_pause_s: float = 0.25
     """The pause after the first failure; later pauses are longer."""
     max_pause_s: float = 15.0
@@ -290,6 +293,7 @@ class Resolver(Generic[R]):
     async def _ask(self, running: _Running[R], *, is_first: bool) -> Verdict | Resolution[R]:
         if is_first and running.intent.attempts:
             running.intent = _offered(running.intent, self._clock.now_ms())
+            log_offered(self._pace.ledger, running.intent)
             return _counting(await self._network.offer(running.intent), is_only=running.intent.attempts == 1)
         # Any other intent may already be with the network, so ask before offering.
         verdict = await self._follows.verdict(running.intent)
@@ -301,6 +305,7 @@ class Resolver(Generic[R]):
         if counted is None:
             return await self._resolved_elsewhere(running) or Pending(stage=running.intent.stage)
         running.intent = counted
+        log_offered(self._pace.ledger, counted)
         return _counting(await self._network.offer(counted), is_only=False)
 
     async def _store_trouble(self, running: _Running[R]) -> None:
@@ -357,15 +362,8 @@ class Resolver(Generic[R]):
             ended, effect = await self._database.write(unit)
         except _NothingChanged:
             return await self._resolved_elsewhere(running)
-        report = log.info if isinstance(verdict, Accepted) else log.warning
-        report(
-            "intent resolved",
-            kind=intent.kind,
-            id=intent.id.hex(),
-            outcome=ended.outcome.value,
-            stage=verdict.stage,
-            reason=ended.reason,
-        )
+        report = log_confirmed if isinstance(verdict, Accepted) else log_rejected
+        report(self._pace.ledger, ended)
         self._effects.applied(ended, verdict, effect)
         return Resolution(intent=ended, effect=effect)
 

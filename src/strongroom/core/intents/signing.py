@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Clock
 from strongroom.core.errors import OutcomeUnknown
 from strongroom.core.intents.intent import APPROVAL, Intent
+from strongroom.core.intents.steps import log_requested, log_signed
 from strongroom.core.intents.store import adopt
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.policy import Granted, Payment, SignatureRequest, SigningGate, details_of
@@ -78,6 +79,8 @@ class CommitUnclear(OutcomeUnknown):
 class _Progress:
     intent_id: bytes | None = None
     """The intent that is committed or may be committed soon; None if nothing is."""
+    request: SignatureRequest | None = None
+    """What is asked for, once it was checked."""
 
 
 class Signing:
@@ -122,6 +125,7 @@ class Signing:
         def unit(connection: Connection) -> Intent:
             progress.intent_id = None  # the database may run this unit again, after an attempt that it undid
             unsigned = draft.prepare(connection)
+            progress.request = unsigned.request
             with self._gate.sign(connection, unsigned.request, unsigned.signer) as granted:
                 intent = adopt(connection, self._intent(unsigned, unsigned.seal(granted.signature), granted))
                 granted.payload_id = intent.id
@@ -135,6 +139,10 @@ class Signing:
             raise CommitUnclear(progress.intent_id, "The database does not answer") from error
         except asyncio.CancelledError as cancelled:
             raise cancelled from CommitUnclear(progress.intent_id, "The time was over during the signing")
+        finally:
+            if progress.request is not None:
+                log_requested(self._ledger, progress.request)
+        log_signed(self._ledger, intent)
         self._signatures.labels(self._ledger, intent.kind).inc()
         return intent
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Clock, Entropy, sleep_unless
 from strongroom.core.coordination.lease import Lease
 from strongroom.core.errors import LeaseLost, NotFound, Sealed, VaultError
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.background import cancel_all
 from strongroom.core.storage.database import Database
 from strongroom.core.webhooks.endpoint import Endpoint, Private
@@ -208,7 +209,8 @@ class EndpointQueue:
         now_ms = self._means.clock.now_ms()
         self._means.lease.check(connection)
         if answer.trouble is None:
-            record_delivered(connection, event, answer.status or 0, now_ms)
+            if record_delivered(connection, event, answer.status or 0, now_ms):
+                _log_told(endpoint, event)
             return None
         since_ms = started_ms if event.since_ms is None else event.since_ms
         if answer.is_gone:
@@ -235,3 +237,18 @@ class EndpointQueue:
 
 def _version(endpoint: Endpoint) -> int:
     return endpoint.version
+
+
+def _log_told(endpoint: Endpoint, event: QueuedEvent) -> None:
+    """As the other steps of a payment are logged (`core.intents.steps`)."""
+    if event.payment is None:
+        return
+    data = decode_json(event.payload)["data"]
+    log.info(
+        "payment told",
+        ledger=data["ledger"],
+        id=event.payment.hex(),
+        request_id=data.get("requestId") or "",
+        to=f"webhook {endpoint.name}",
+        told=event.kind,
+    )

@@ -49,6 +49,8 @@ class QueuedEvent:
     trouble: str | None
     """Why the last attempt failed."""
     ended_at_ms: int | None
+    payment: bytes | None = None
+    """The id of the payment that it tells of; None: of none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +330,7 @@ def queued_event(row: Row[Any]) -> QueuedEvent:
         status=row.status,
         trouble=row.trouble,
         ended_at_ms=row.ended_at_ms,
+        payment=row.payment,
     )
 
 

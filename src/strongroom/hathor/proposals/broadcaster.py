@@ -34,6 +34,7 @@ FORGOTTEN_S = 300.0
 NEVER_ARRIVED = "The node never got it"
 PACE: Final = Pace(
     noun="transactions",
+    ledger="hathor",
     first_pause_s=0.2,
     max_pause_s=10.0,
     pending_pause_s=10.0,

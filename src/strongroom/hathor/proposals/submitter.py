@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.intents.resolver import Resolution
+from strongroom.core.intents.steps import log_signed
 from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import Deferral
@@ -32,6 +33,7 @@ from strongroom.hathor.protocol.transactions import Transaction, parse_transacti
 from strongroom.hathor.protocol.work import WeightRule
 from strongroom.hathor.tables import SENT
 
+LEDGER = "hathor"
 WAIT_S = 45.0
 """Clients wait 60 s. Before that they hear that the outcome is not known yet."""
 _output = tables.tx_output.c
@@ -139,7 +141,11 @@ class Submitter:
                 admit=partial(self._policy.admit, transaction=transaction, caller=caller, deferral=deferral),
             ),
         )
-        return None if intent is None else self._broadcaster.resolve(intent)
+        if intent is None:
+            return None
+        if intent.is_new:
+            log_signed(LEDGER, intent)
+        return self._broadcaster.resolve(intent)
 
     async def _check(self, wallet_id: str | None, proposal_id: str, transaction: Transaction) -> None:
         weights = weight_rule(await self._versions.rules())
