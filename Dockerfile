@@ -8,8 +8,6 @@ ARG REQUIREMENTS=runtime
 FROM ${PYTHON_IMAGE} AS builder
 ARG PREFIX
 ARG REQUIREMENTS
-# What `strongroom --version` tells; history is not part of the build's context.
-ARG COMMIT=
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 WORKDIR /build
 COPY requirements/runtime.txt requirements/key-backends.txt requirements/build.txt requirements/
@@ -17,6 +15,8 @@ COPY requirements/runtime.txt requirements/key-backends.txt requirements/build.t
 RUN python3 -m venv --without-pip "$PREFIX" && python3 -m pip --python "$PREFIX/bin/python3" install --require-hashes --no-deps -r "requirements/$REQUIREMENTS.txt"
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src/strongroom src/strongroom
+# What `strongroom --version` tells; history is not part of the build's context. Here, because a new value runs all steps below anew.
+ARG COMMIT=
 RUN python3 -m pip install --require-hashes --no-deps -r requirements/build.txt && STRONGROOM_COMMIT="$COMMIT" python3 -m pip wheel --no-build-isolation --no-deps --wheel-dir dist . && python3 -m pip --python "$PREFIX/bin/python3" install --no-deps dist/*.whl
 # A compiler that fails leaves a wheel without the native proof-of-work search: no image then.
 RUN "$PREFIX/bin/python3" -c "from strongroom.atto.gateway.work_engines import load_engine; assert load_engine().name == 'native'"
