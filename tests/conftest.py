@@ -20,6 +20,7 @@ from support.mariadb import MariaDB, running_mariadb
 from support.memory import prefer_memory
 from support.redis import Redis, running_redis
 from support.schema import Schemas, shared_schemas
+from support.tiers import divide
 
 pytest_plugins = ["support.custody.fixtures"]
 prefer_memory()
@@ -44,8 +45,10 @@ LONGEST_FIRST = ("judges", "crash", "canaries", "deploy", "docs", "commands", "b
 """Folders whose files take longest: where several processes share the files, none is left with a long one at the end."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Only a test that says why may be run again: `@pytest.mark.flaky(reruns=2, reason="...")`."""
+    divide(items, TESTS)
     ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.relative_to(TESTS).parts[0], len(ranks)))
     for item in items:

@@ -184,7 +184,7 @@ async def test_no_event_is_lost_and_none_overtakes_another_when_the_service_is_k
     assert told.again() <= KILLS * ACCOUNTS, "what was not recorded when the service died, and nothing else"
 
 
-@pytest.fixture(params=["mariadb", "galera"])
+@pytest.fixture(params=["mariadb", pytest.param("galera", marks=pytest.mark.slow)])
 def urls(request: pytest.FixtureRequest) -> tuple[URL, URL]:
     """An empty database, as each of two replicas is connected to it: on the cluster each has a node of its own."""
     if request.param == "mariadb":

@@ -248,7 +248,20 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(actions=st.lists(ACTIONS, min_size=20, max_size=40))
-def test_an_approval_is_spent_once_in_any_order(template: Path, actions: list[tuple[Any, ...]]) -> None:
-    Life(template).live(actions)
+def test_an_approval_is_spent_once_in_any_order(template: Path) -> None:
+    _try_many(template, examples=20)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_an_approval_is_spent_once_in_very_many_orders(template: Path) -> None:
+    _try_many(template, examples=1_000)
+
+
+def _try_many(template: Path, *, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(actions=st.lists(ACTIONS, min_size=20, max_size=40))
+    def check(actions: list[tuple[Any, ...]]) -> None:
+        Life(template).live(actions)
+
+    check()

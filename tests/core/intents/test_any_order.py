@@ -27,8 +27,8 @@ MODELS: dict[str, Callable[[], Model]] = {
     "hathor": HathorModel,
     "bittensor": BittensorModel,
 }
-EXAMPLES = 50
-"""Lives of a ledger in the usual tier; the slow tier has forty times as many."""
+EXAMPLES = 20
+"""Lives of a ledger in the usual tier; the slow tier has a hundred times as many."""
 REPLICA = st.integers(0, REPLICAS - 1)
 ACCOUNT = st.integers(0, 1)
 DISTURBANCE = st.integers(0, 4)
@@ -155,7 +155,7 @@ def test_books_are_right_in_any_order(ledger: str) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("ledger", MODELS)
 def test_books_are_right_in_very_many_orders(ledger: str) -> None:
-    _try_many(ledger, examples=40 * EXAMPLES)
+    _try_many(ledger, examples=100 * EXAMPLES)
 
 
 def _try_many(ledger: str, *, examples: int) -> None:

@@ -106,9 +106,25 @@ def transactions(draw: st.DrawFn) -> Transaction:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(transaction=transactions())
-def test_hathorlib_agrees(oracle: Oracle, transaction: Transaction) -> None:
+def test_hathorlib_agrees(oracle: Oracle) -> None:
+    _try_many(oracle, examples=60)
+
+
+@pytest.mark.slow
+def test_hathorlib_agrees_on_very_many(oracle: Oracle) -> None:
+    _try_many(oracle, examples=1_000)
+
+
+def _try_many(oracle: Oracle, *, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(transaction=transactions())
+    def check(transaction: Transaction) -> None:
+        _require_agreement(oracle, transaction)
+
+    check()
+
+
+def _require_agreement(oracle: Oracle, transaction: Transaction) -> None:
     answer = oracle(transaction)
     assert answer == {
         "hash": transaction.id,

@@ -73,6 +73,7 @@ def check_chain(sandbox: SandboxNode) -> None:
     assert storage.get("SubtensorModule", "TotalHotkeyAlpha", validator, 2) > STAKE_RAO
 
 
+@pytest.mark.slow  # test_sdks.py has its day with a key of its own
 async def test_sdk_9(tmp_path: Path) -> None:
     outcomes = await day("9.8.3", 293, tmp_path)
     assert outcomes["set_weights"] == [True, "Successfully set weights and Finalized."]
