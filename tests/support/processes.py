@@ -17,8 +17,8 @@ READY_S = 120.0
 END_S = 60.0
 KEPT = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
 """The last one is there when scripts/coverage runs the tests: the processes are measured too."""
-AT_START = ("COVERAGE", "LC_", "PYTHON")
-"""Variables that the interpreter itself reads when it starts: with one of these a program is not forked."""
+AT_START = ("COVERAGE", "LC_", "LD_", "PYTHON")
+"""Variables that the interpreter or the loader reads when it starts: with one of these a program is not forked."""
 
 
 class Process:

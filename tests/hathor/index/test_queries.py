@@ -19,6 +19,7 @@ from strongroom_sandbox.hathor.generate import START_S, Generator, Plan
 from support.clock import ManualClock
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, favourites, insert_wallet
+from support.mariadb import mysql_program
 
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=10)
 SMALL = {"wallet", "sync_metadata", "strongroom_hathor_source", "strongroom_lease", "token"}
@@ -76,6 +77,11 @@ def _plan(connection: Connection, statement: str, parameters: Any) -> list[str]:
         return [
             found[1] for found in scans if found and "INDEX" not in found[2] and "CONSTANT" not in found[2]
         ]
-    connection.exec_driver_sql("SET SESSION optimizer_use_condition_selectivity = 1")
-    plan = connection.exec_driver_sql("EXPLAIN " + statement, parameters).mappings().fetchall()
+    if mysql_program() is None:
+        connection.exec_driver_sql("SET SESSION optimizer_use_condition_selectivity = 1")
+    plan = (
+        connection.exec_driver_sql("EXPLAIN FORMAT=TRADITIONAL " + statement, parameters)
+        .mappings()
+        .fetchall()
+    )
     return [str(row["table"]) for row in plan if row["possible_keys"] is None and row["type"] == "ALL"]
