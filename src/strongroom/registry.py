@@ -82,6 +82,8 @@ COMMANDS = (
     "backup",
     "completion",
     "copy",
+    "restore",
+    "verify",
     "doctor",
     "health",
     "token",

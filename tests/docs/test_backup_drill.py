@@ -1,4 +1,4 @@
-"""The backup section of docs/operations.md, run as it stands: lose everything, restore, go on paying."""
+"""The commands of docs/backup.md, run as they stand: lose everything, restore, go on paying."""
 
 import re
 import shutil
@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from docs.test_docs import OPERATIONS
+from docs.test_docs import BACKUP, COPIES
 from strongroom_sandbox.ports import default_variables
 from support.atto_service import ATTO, NOBODY
+from support.databases import execute_elsewhere
 from support.mariadb import PASSWORD, USER, MariaDB
 from support.ports import own_ports
 from support.processes import Process, strongroom
@@ -28,6 +29,7 @@ class Machine:
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self.folder = folder
         self.variables = {**variables, "COLUMNS": "200"}
+        (folder / "backup-passphrase").write_text("correct horse battery staple\n")
         (folder / ".venv" / "bin").mkdir(parents=True)
         (folder / ".venv" / "bin" / "strongroom").symlink_to(Path(sys.executable).with_name("strongroom"))
 
@@ -55,10 +57,13 @@ class Machine:
         assert answer.status_code == 200, answer.text
 
 
-def blocks(heading: str) -> list[str]:
-    """The commands under a heading of the document, by the blocks that they stand in."""
-    (section,) = re.findall(rf"^### {heading}\n(.*?)(?=^##)", OPERATIONS, re.MULTILINE | re.DOTALL)
-    return re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+def block(heading: str, document: str = BACKUP) -> str:
+    """The commands under a heading of the document."""
+    found: list[str] = re.findall(rf"^#+ {heading}\n.*?^```\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
+    return found[0]
+
+
+BACK_UP, RESTORE, COPY = block("Back up"), block("Restore"), block("Between SQLite and .*?", COPIES)
 
 
 def pay(client: httpx2.Client, address: str) -> None:
@@ -102,7 +107,6 @@ def make_wallet(client: httpx2.Client, machine: Machine) -> str:
 
 def test_sqlite(networks: dict[str, str], tmp_path: Path) -> None:
     """All three ledgers. The copy is made while the service pays."""
-    back_up, restore = blocks("SQLite")
     machine = Machine(tmp_path, networks | {"AUTH_SECRET": SECRET})
     (tmp_path / "w" / "hotkeys").mkdir(parents=True)
     (tmp_path / "w" / "hotkeys" / "h").write_text(f'{{"secretSeed":"{SEED}"}}')
@@ -111,7 +115,7 @@ def test_sqlite(networks: dict[str, str], tmp_path: Path) -> None:
     with machine.serve() as service, machine.client() as client:
         address = make_wallet(client, machine)
         pay(client, address)
-        machine.shell(back_up)
+        machine.shell(BACK_UP)
         pay(client, address)
         assert service.terminate() == 0
     assert_private(tmp_path / "backup" / "monday")
@@ -119,7 +123,7 @@ def test_sqlite(networks: dict[str, str], tmp_path: Path) -> None:
     assert {file.name for file in (tmp_path / "keys").iterdir()} == {"atto.kek", "bittensor.kek"}
     assert not list((tmp_path / "backup").rglob("*.kek"))
     shutil.rmtree(tmp_path / "data")
-    assert "bad" not in machine.shell(restore)
+    assert "bad" not in machine.shell(RESTORE)
     assert_private(tmp_path / "data")
     assert "w/h" in machine.shell(".venv/bin/strongroom bittensor wallets")
     assert "reader" in machine.shell(".venv/bin/strongroom token list --ledger hathor")
@@ -130,61 +134,79 @@ def test_sqlite(networks: dict[str, str], tmp_path: Path) -> None:
 
 def test_sqlite_over_what_is_left_of_a_broken_database(networks: dict[str, str], tmp_path: Path) -> None:
     """Killed, its log left behind, its pages damaged."""
-    back_up, restore = blocks("SQLite")
     machine = Machine(tmp_path, networks | {"AUTH_SECRET": SECRET})
     with machine.serve("atto") as service, machine.client() as client:
         address = make_wallet(client, machine)
         machine.shell(".venv/bin/strongroom migrate")
-        machine.shell(back_up)
+        machine.shell(BACK_UP)
         pay(client, address)
         service.kill()
     database = tmp_path / "data" / "atto.sqlite3"
     database.write_bytes(b"\xff" * database.stat().st_size)
     (tmp_path / "data" / "atto.sqlite3-wal").write_bytes(b"\xff" * 4096)
-    machine.shell(restore)
+    machine.shell(RESTORE)
     with machine.serve("atto") as service, machine.client() as client:
         pay(client, address)
         assert service.terminate() == 0
 
 
-def test_mariadb(networks: dict[str, str], tmp_path: Path, mariadb: MariaDB) -> None:
-    back_up, restore = blocks("MySQL and MariaDB")
-    name = str(mariadb.new_database().database)
-    atto = {
-        key: value for key, value in networks.items() if key in {"NETWORK", "NODE_BASE_URL", "WORK_BASE_URL"}
+def servers(mariadb: MariaDB) -> dict[str, str]:
+    """Variables of a new database for each ledger."""
+    names = {ledger: str(mariadb.new_database().database) for ledger in ("atto", "hathor", "bittensor")}
+    named = {
+        "ATTO_DB_NAME": names["atto"],
+        "DB_NAME": names["hathor"],
+        "BITTENSOR_DB_NAME": names["bittensor"],
     }
-    ports = {key: value for key, value in networks.items() if key.endswith("_PORT")}
-    server = {
-        "ATTO_DB_HOST": "127.0.0.1",
-        "ATTO_DB_PORT": str(mariadb.port),
-        "ATTO_DB_USER": USER,
-        "ATTO_DB_PASSWORD": PASSWORD,
-        "ATTO_DB_NAME": name,
+    same = {"HOST": "127.0.0.1", "PORT": str(mariadb.port), "USER": USER, "PASSWORD": PASSWORD}
+    of_hathor = {"DB_ENDPOINT": same["HOST"], "DB_PORT": same["PORT"], "DB_USER": USER, "DB_PASS": PASSWORD}
+    others = {
+        f"{ledger}_DB_{name}": value for ledger in ("ATTO", "BITTENSOR") for name, value in same.items()
     }
-    machine = Machine(tmp_path, atto | ports | server)
-    with machine.serve("atto") as service, machine.client() as client:
+    return named | of_hathor | others
+
+
+@pytest.mark.slow
+def test_mariadb_and_copies_there_and_back(
+    networks: dict[str, str], tmp_path: Path, mariadb: MariaDB
+) -> None:
+    """All three ledgers: backed up on MariaDB, restored to other databases there, copied to files, and back."""
+    machine = Machine(tmp_path, networks | {"AUTH_SECRET": SECRET} | servers(mariadb))
+    with machine.serve() as service, machine.client() as client:
         address = make_wallet(client, machine)
         pay(client, address)
-        machine.shell(back_up)
+        machine.shell(BACK_UP)
         pay(client, address)
         assert service.terminate() == 0
-    assert_private(tmp_path / "backup" / "monday")
-    machine.shell(
-        f'MYSQL_PWD="$ATTO_DB_PASSWORD" mariadb -h127.0.0.1 -P$ATTO_DB_PORT -u$ATTO_DB_USER -e "DROP DATABASE {name}"'
-    )
-    assert "bad" not in machine.shell(restore)
-    with machine.serve("atto") as service, machine.client() as client:
+    machine.variables = {**machine.variables, **servers(mariadb)}
+    assert "bad" not in machine.shell(RESTORE)
+    with machine.serve() as service, machine.client() as client:
         pay(client, address)
         assert service.terminate() == 0
+    (tmp_path / "copy-password").write_text(PASSWORD)
+    machine.shell('.venv/bin/strongroom copy --all --to "sqlite:///data/{ledger}.sqlite3"')
+    kept = {name for name in servers(mariadb) if name in machine.variables}
+    machine.variables = {name: value for name, value in machine.variables.items() if name not in kept}
+    machine.shell(".venv/bin/strongroom audit verify")
+    with machine.serve() as service, machine.client() as client:
+        pay(client, address)
+        assert service.terminate() == 0
+    for ledger in ("atto", "hathor", "bittensor"):
+        execute_elsewhere(mariadb.url(), f"CREATE DATABASE strongroom_{ledger}")
+    address_of = {"COPY_USER": USER, "COPY_HOST": "127.0.0.1", "COPY_PORT": str(mariadb.port)}
+    machine.variables = {**machine.variables, **address_of}
+    copied = machine.shell(COPY)
+    assert "hathor: " in copied
+    again = machine.shell(COPY.replace("copy --all", "copy --verify --all"))
+    assert "equal in" in again
 
 
 def test_a_backup_keeps_keys_apart_and_replaces_nothing(networks: dict[str, str], tmp_path: Path) -> None:
-    (back_up, _) = blocks("SQLite")
     machine = Machine(tmp_path, networks | {"AUTH_SECRET": SECRET})
     machine.shell(".venv/bin/strongroom migrate")
-    machine.shell(back_up)
+    machine.shell(BACK_UP)
     again = subprocess.run(
-        ["bash", "-c", back_up],
+        ["bash", "-ec", BACK_UP],
         cwd=tmp_path,
         env=machine.variables,
         capture_output=True,

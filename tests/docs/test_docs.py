@@ -17,6 +17,7 @@ KEYS = (ROOT / "docs" / "keys.md").read_text()
 GUARD = (ROOT / "docs" / "guard.md").read_text()
 ADMIN = (ROOT / "docs" / "admin.md").read_text()
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
+BACKUP = (ROOT / "docs" / "backup.md").read_text()
 COPIES = (ROOT / "docs" / "migrate-sqlite.md").read_text()
 WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -95,7 +96,7 @@ def test_every_error_code_is_documented() -> None:
         code
         for code in codes
         if f"`{code}`"
-        not in ATTO + BITTENSOR + OPERATIONS + GUARD + ADMIN + AUDIT + TLS + KEYS + WEBHOOKS + COPIES
+        not in ATTO + BITTENSOR + OPERATIONS + GUARD + ADMIN + AUDIT + TLS + KEYS + WEBHOOKS + COPIES + BACKUP
     } == set()
 
 

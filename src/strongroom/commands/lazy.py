@@ -26,6 +26,8 @@ OF_EVERY_LEDGER = {
     "unseal": "seal:unseal",
     "copy": "databases.copy:copy",
     "adopt": "adoption.adopt:adopt",
+    "restore": "databases.restore:restore",
+    "verify": "databases.restore:verify",
     "payments": "payments:payments",
     "payment": "payments:payment",
 }

@@ -1,13 +1,31 @@
-"""`strongroom backup`: copies of the SQLite databases while the service runs, and of the keys to another place."""
+"""`strongroom backup`: all ledgers' databases in one folder while the service runs, and the keys in another place."""
 
+import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from strongroom import __version__
 from strongroom.commands.context import administrative_settings
-from strongroom.core.errors import InvalidInput, Unavailable
-from strongroom.core.storage.backup import copy_database, copy_secret, make_private_folder
+from strongroom.commands.databases.locks import Recipients, WithPassphrase, read_locks
+from strongroom.commands.databases.showing import shown_progress
+from strongroom.commands.installed import installed
+from strongroom.core.clock import SystemClock, SystemEntropy, iso_instant
+from strongroom.core.errors import InvalidInput
+from strongroom.core.ledger.installed import Installed, named_url
+from strongroom.core.storage.backup import copy_secret, make_private_folder
+from strongroom.core.storage.transfer.archive import (
+    FORMAT,
+    MANIFEST,
+    Archived,
+    BackupError,
+    Lock,
+    Manifest,
+    archive,
+    write_manifest,
+)
 from strongroom.registry import LEDGERS
 
 SECRETS = tuple(name for ledger in LEDGERS for name in ledger.secret_files)
@@ -19,38 +37,63 @@ def backup(
         Path | None,
         typer.Option(help="A folder elsewhere, for the key files and secrets that the data folder holds."),
     ] = None,
+    recipient: Recipients = None,
+    *,
+    passphrase: WithPassphrase = False,
 ) -> None:
-    """Copy the SQLite databases of all configured ledgers, and the keys to another place. The service may run."""
+    """Back up the databases of all configured ledgers, and the keys to another place. The service may run."""
     settings = administrative_settings()
     if keys is not None and keys.absolute().is_relative_to(folder.absolute()):
         raise InvalidInput("Keep the keys apart from the databases: together they open every unlocked wallet")
-    servers: list[str] = []
+    locks = read_locks(recipient, passphrase=passphrase)
     make_private_folder(folder)
-    for ledger, own in settings.ledgers.items():
-        url = own.database
-        if url.get_backend_name() != "sqlite":
-            servers.append(ledger)
-            continue
-        source = Path(str(url.database))
-        copy_database(source, folder / source.name)
-        typer.echo(f"{ledger}: {source} is in {folder / source.name}")
+    if (folder / MANIFEST).exists():
+        raise BackupError(f"{folder / MANIFEST} already exists: name a new folder", code="backup_exists")
+    asyncio.run(_archive_all(installed(settings), folder, locks))
     if keys is not None:
-        make_private_folder(keys)
-        # While a key is changed, the next one lies beside it, and afterwards the old one.
-        found = (
-            path
-            for name in SECRETS
-            for path in (
-                settings.data / name,
-                *settings.data.glob(f"{name}.next"),
-                *settings.data.glob(f"{name}.v*"),
-            )
+        _copy_keys(settings.data, keys)
+
+
+async def _archive_all(wanted: list[Installed], folder: Path, locks: list[Lock]) -> None:
+    """All of them, or none."""
+    clock, made = SystemClock(), dict[str, Archived]()
+    made_at = iso_instant(clock.now_ms())
+    try:
+        for one in wanted:
+            made[one.ledger] = await _archive(one, folder, locks)
+        manifest = Manifest(format=FORMAT, version=__version__, made_at=made_at, ledgers=made)
+        write_manifest(folder, manifest)
+    except BaseException as error:
+        for archived in made.values():
+            (folder / archived.file).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            (folder / MANIFEST).unlink(missing_ok=True)
+            why = f"{folder} cannot be written: {error.strerror}. Nothing was left there"
+            raise BackupError(why, code="backup_not_written") from error
+        raise
+
+
+async def _archive(one: Installed, folder: Path, locks: list[Lock]) -> Archived:
+    with ExitStack() as stack, named_url(one.url):
+        archived = await archive(
+            one.url,
+            one.revisions,
+            folder / f"{one.ledger}.sqlite3",
+            locks=locks,
+            entropy=SystemEntropy(),
+            progress=shown_progress(stack, one.ledger),
         )
-        for source in found:
+    typer.echo(f"{one.ledger}: {sum(archived.rows.values())} rows are in {folder / archived.file}")
+    for name in archived.left_out:
+        typer.echo(f"{one.ledger}: the table {name} belongs to another program and is not in the backup")
+    return archived
+
+
+def _copy_keys(data: Path, keys: Path) -> None:
+    make_private_folder(keys)
+    # While a key is changed, the next one lies beside it, and afterwards the old one.
+    for name in SECRETS:
+        for source in (data / name, *data.glob(f"{name}.next"), *data.glob(f"{name}.v*")):
             if source.exists():
                 copy_secret(source, keys / source.name)
                 typer.echo(f"{source} is in {keys / source.name}")
-    if servers:
-        raise Unavailable(
-            f"Not copied: {', '.join(servers)}, on a server. Its own tool copies it (docs/operations.md, Back up)"
-        )

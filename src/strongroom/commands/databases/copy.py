@@ -10,13 +10,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from strongroom.commands.context import administrative_settings, require_known
+from strongroom.commands.databases.showing import shown_progress
 from strongroom.commands.installed import installed
 from strongroom.core.environment import Environment
 from strongroom.core.errors import InvalidInput
 from strongroom.core.ledger.installed import Installed, named_url
 from strongroom.core.storage.database import mysql_url, sqlite_url
-from strongroom.core.storage.transfer.copying import Copied, Copying, Progress
-from strongroom.core.terminal import Advance, progress
+from strongroom.core.storage.transfer.copying import Copied, Copying
 from strongroom.settings import COPY_PASSWORD
 
 PLACE = "{ledger}"
@@ -101,20 +101,6 @@ def target_url(text: str) -> URL:
         user=url.username or "root",
         password=password.reveal() if password else "",
     )
-
-
-def shown_progress(stack: ExitStack, ledger: str) -> Progress:
-    """Tells of each table, until the stack ends."""
-    advances: dict[tuple[str, str], Advance] = {}
-    current = stack.enter_context(ExitStack())
-
-    def step(phase: str, table: str, done: int, total: int) -> None:
-        if (phase, table) not in advances:
-            current.close()
-            advances[phase, table] = current.enter_context(progress(f"{ledger}: {phase} {table}"))
-        advances[phase, table](done, total)
-
-    return step
 
 
 async def _copy(one: Installed, target: URL, *, verify: bool) -> Copied:
