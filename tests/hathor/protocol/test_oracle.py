@@ -111,6 +111,7 @@ def test_hathorlib_agrees(oracle: Oracle) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_hathorlib_agrees_on_very_many(oracle: Oracle) -> None:
     _try_many(oracle, examples=1_000)
 
