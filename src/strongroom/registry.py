@@ -73,6 +73,7 @@ OWN = tuple(_own())
 if not OWN:
     raise ModuleNotFoundError("no ledger can run here", name="strongroom[server]")
 COMMANDS = (
+    "adopt",
     "serve",
     "sandbox",
     "migrate",
