@@ -187,6 +187,7 @@ def test_mariadb_and_copies_there_and_back(
     machine.shell('.venv/bin/strongroom copy --all --to "sqlite:///data/{ledger}.sqlite3"')
     kept = {name for name in servers(mariadb) if name in machine.variables}
     machine.variables = {name: value for name, value in machine.variables.items() if name not in kept}
+    machine.variables["BITTENSOR_DB_FILE"] = "bittensor.sqlite3"
     machine.shell(".venv/bin/strongroom audit verify")
     with machine.serve() as service, machine.client() as client:
         pay(client, address)
