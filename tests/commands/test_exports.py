@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commands.conftest import Ended, Installation
+from strongroom.bittensor.protocol.keyfiles import read_key
 from strongroom.bittensor.protocol.keys import Keypair
 
 PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
@@ -84,7 +85,7 @@ def test_the_page_s_commands(installation: Installation) -> None:
     assert installation.run(*show, "--yes", variables=variables).stdout == [mnemonic]
 
 
-def test_the_private_key_of_a_hotkey(installation: Installation) -> None:
+def test_the_private_key_of_a_hotkey(installation: Installation, tmp_path: Path) -> None:
     keypair = Keypair.from_uri("//Exported")
     variables = {"STRONGROOM_BITTENSOR_TOKEN": token(installation, "bittensor")}
     added = subprocess.run(
@@ -98,5 +99,18 @@ def test_the_private_key_of_a_hotkey(installation: Installation) -> None:
     assert added.returncode == 0, added.stderr
     command = ("bittensor", "export", "exported", "default", "--yes")
     export(installation, variables, command, f"0x{keypair.secret().hex()}", "the key")
+    approve(
+        installation, "bittensor", installation.run(*command, "--into", str(tmp_path), variables=variables)
+    )
+    written = installation.run(*command, "--into", str(tmp_path), variables=variables)
+    path = tmp_path / "exported" / "hotkeys" / "default"
+    assert written.stdout == [f"exported/default {keypair.address} is in {path}"]
+    assert read_key(path.read_bytes()).secret() == keypair.secret()
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = installation.run(*command, "--into", str(tmp_path), variables=variables)
+    assert (again.status, again.stderr[-1]) == (
+        1,
+        f"strongroom: {path} is there already, and no key file is replaced",
+    )
     cold = installation.run("bittensor", "export", "exported", "--coldkey", "--yes", variables=variables)
     assert (cold.status, cold.stderr[-1]) == (1, "strongroom: The token does not allow the coldkey")

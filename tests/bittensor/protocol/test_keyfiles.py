@@ -19,6 +19,7 @@ from strongroom.bittensor.protocol.keyfiles import (
     read_public,
     reveal_password,
 )
+from strongroom.bittensor.protocol.keyfiles.writing import key_file, public_file
 from strongroom.bittensor.protocol.keys import Keypair, verify
 
 VECTORS: dict[str, Any] = json.loads(
@@ -158,3 +159,14 @@ def test_the_password_variable_of_btwallet() -> None:
     with pytest.raises(KeyFileError, match=vector["name"]) as raised:
         reveal_password(vector["name"], "open sesame")
     assert "sesame" not in str(raised.value)
+
+
+def test_what_is_written_is_read_again() -> None:
+    keypair = Keypair.from_uri("//Written")
+    assert read_key(key_file(keypair, None, b"")).secret() == keypair.secret()
+    sealed = key_file(keypair, "a password", bytes(24))
+    assert read_key(sealed, "a password").secret() == keypair.secret()
+    assert keypair.secret().hex().encode() not in sealed
+    with pytest.raises(WrongPassword):
+        read_key(sealed, "another")
+    assert read_public(public_file(keypair.public_key)).address == keypair.address

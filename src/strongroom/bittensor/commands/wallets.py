@@ -17,18 +17,21 @@ from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotke
 from strongroom.bittensor.keystore.wallets import KeyEntry, NewKey
 from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, ProtocolError
 from strongroom.bittensor.protocol.keyfiles import PublicKey, read_key
+from strongroom.bittensor.protocol.keyfiles.writing import key_file, public_file
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.bittensor.protocol.proxies import Delegation, ProxyType, read_type
 from strongroom.bittensor.protocol.ss58 import decode_address
+from strongroom.core.clock import SystemEntropy
 from strongroom.core.environment import Secret
-from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.core.errors import Conflict, InvalidInput, NotFound
 from strongroom.core.ledger.contract import Administration, administration_of
 from strongroom.core.ledger.exporting import fetch_secret
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.schema import shown
 from strongroom.core.terminal import print_table
 
+NONCE_BYTES = 24
 DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('BITTENSOR_PORT') or 8000}"
 
 application = typer.Typer(help="Look after the keys of Bittensor wallets.", no_args_is_help=True)
@@ -150,14 +153,37 @@ def export(
     token: Annotated[
         str | None, typer.Option(envvar="STRONGROOM_BITTENSOR_TOKEN", help="A token with bittensor:export.")
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Write its file into this folder of wallets (~/.bittensor/wallets) instead."),
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(envvar="WALLET_PASSWORD", help="With --into: of the coldkey's file.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
 ) -> None:
-    """Show the private key of a key in the vault, after somebody else has approved it."""
+    """Show the private key of a key in the vault, after somebody else has approved it, or write it into a wallet's folder."""
     name = _one_key(wallet, key, with_coldkey=with_coldkey)
+    folder = None if into is None else WalletFolder(into.expanduser())
+    if folder is not None:
+        # Before the service is asked: it shows a key once for each approval.
+        if folder.key_file(name) is not None:
+            raise Conflict(f"{folder.path_of(name)} is there already, and no key file is replaced")
+        if with_coldkey and not password:
+            password = typer.prompt(
+                f"New password of {name}", hide_input=True, confirmation_prompt=True, err=True
+            )
     body = {"wallet_name": wallet, "key": name.kind.value} | ({} if with_coldkey else {"hotkey_name": key})
     what, reach = f"the private key of {name}", "the key"
     answer = fetch_secret(url, token, "/wallet/export", body, what=what, reach=reach, yes=yes)
-    typer.echo(answer["private_key"])
+    if folder is None:
+        typer.echo(answer["private_key"])
+        return
+    keypair = Keypair(bytes.fromhex(answer["private_key"].removeprefix("0x")))
+    nonce = SystemEntropy().token(NONCE_BYTES)
+    data = key_file(keypair, password if with_coldkey else None, nonce)
+    path = folder.write(name, data, public_file(keypair.public_key))
+    typer.echo(f"{name} {keypair.address} is in {path}")
 
 
 @application.command()

@@ -14,6 +14,7 @@ from strongroom.bittensor.protocol.keyfiles import (
     read_public,
     reveal_password,
 )
+from strongroom.core.errors import Conflict
 
 HOTKEYS = "hotkeys"
 PUBLIC_SUFFIX = "pub.txt"
@@ -55,6 +56,22 @@ class WalletFolder:
         own_file = _read(path)
         return None if own_file is None else read_public(own_file.data)
 
+    def write(self, key: KeyName, data: bytes, public: bytes) -> Path:
+        """Writes the key's file, for this user alone, and its public file. It replaces none.
+
+        Raises:
+            Conflict: a file of the key is there.
+        """
+        path = self.path_of(key)
+        public_path = path.with_name(f"{path.name}{PUBLIC_SUFFIX}")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if public_path.exists() and read_public(public_path.read_bytes()) != read_public(public):
+            raise Conflict(f"{public_path} is that of another key")
+        _create(path, data, mode=0o600)
+        if not public_path.exists():
+            _create(public_path, public, mode=0o644)
+        return path
+
     def has_wallet(self, wallet: str) -> bool:
         return (self.path / wallet).is_dir()
 
@@ -69,6 +86,17 @@ class WalletFolder:
         names = {entry.name for entry in _entries(self.path / wallet / HOTKEYS) if entry.is_file()}
         names -= {f"{name}{PUBLIC_SUFFIX}" for name in names}
         return found + [hotkey(wallet, name) for name in sorted(names) if is_name(name)]
+
+
+def _create(path: Path, data: bytes, *, mode: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        raise Conflict(f"{path} is there already, and no key file is replaced") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def password_for(path: Path, variables: Mapping[str, str], general: str | None) -> str | None:

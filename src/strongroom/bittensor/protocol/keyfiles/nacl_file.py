@@ -1,4 +1,4 @@
-"""Opens `$NACL` key files: a nonce (24 bytes) and a secretbox, whose key Argon2i derives from the password and a fixed salt."""
+"""Opens and writes `$NACL` key files: a nonce (24 bytes) and a secretbox, whose key Argon2i derives from the password and a fixed salt."""
 
 from typing import Final
 
@@ -23,6 +23,11 @@ def decrypt(data: bytes, password: bytes) -> bytes:
         return SecretBox(_key(password)).decrypt(box)
     except CryptoError:
         raise WrongPassword("The password does not open the key file") from None
+
+
+def encrypt(plain: bytes, password: bytes, nonce: bytes) -> bytes:
+    """What `decrypt` opens, at the same cost. `nonce` has 24 bytes, and no other file has it. Raises: KeyFileError."""
+    return MAGIC + SecretBox(_key(password)).encrypt(plain, nonce)
 
 
 def _key(password: bytes) -> bytes:
