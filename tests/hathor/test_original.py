@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -15,9 +16,10 @@ from strongroom.core.storage.errors import DatabaseRefused
 from strongroom.core.storage.migrations import migrate
 from strongroom.core.storage.schema import SchemaUnfit
 from strongroom.hathor.original import HathorWalletService
+from strongroom.hathor.protocol.events import Event
 from support.adopted import snapshot
 from support.hathor.original import fill
-from support.hathor.streams import HATHOR, VECTORS, apply, prepare, scenario
+from support.hathor.streams import HATHOR, VECTORS, apply, prepare, read_frames, scenario
 from support.killed_migrations import run_by_kills
 from support.mariadb import MariaDB
 from support.sql import execute
@@ -25,6 +27,8 @@ from support.sql import execute
 pytestmark = pytest.mark.anyio
 ORIGINAL = HathorWalletService()
 NAME = "SINGLE_CHAIN_BLOCKS_AND_TRANSACTIONS"
+SPENT = 3400
+REWARD = 6400
 NEWEST = "20260629100000-remove-total-supply-and-unused-tx-output-indexes.js"
 
 
@@ -105,14 +109,19 @@ async def test_the_original_goes_on_after_events_that_this_service_has_synced(ma
     await database.write(fill_original)
     before = await database.read(snapshot)
     await adopt(database)
-    last = json.loads((VECTORS / "oracle.json").read_text())[NAME]["db_last_event_id"]
-    events = scenario(NAME)
-    # What the original had applied is applied again under later numbers, as of another node: rows and position move on.
-    await apply(database, [event for event in events if event.id > last], window=10)
+    old_height, old_event, old = await database.read(standing)
+    payer, payee, events = later_events()
+    events = [*(event for event in scenario(NAME) if event.id > old_event), *events]
+    await apply(database, events, window=10)
+    height, last_event, balances = new = await database.read(standing)
+    assert (height, last_event) == (old_height + 1, events[-1].id)
+    changed = {who: balance - old.get(who, 0) for who, balance in balances.items()}
+    assert {who: by for who, by in changed.items() if by} == {payer: -SPENT, payee: SPENT + REWARD}
     worked = await database.read(snapshot)
     await revert(database)
     after = await database.read(snapshot)
     assert after.schema == before.schema
+    assert await database.read(standing) == new
     for table in ("transaction", "address", "sync_metadata", "SequelizeMeta", "push_devices", "wallet"):
         assert after.rows[table] == worked.rows[table], table
     assert after.rows["SequelizeMeta"] == before.rows["SequelizeMeta"]
@@ -120,6 +129,54 @@ async def test_the_original_goes_on_after_events_that_this_service_has_synced(ma
     await adopt(database)  # and in again
     await prepare(database)
     await database.close()
+
+
+def later_events() -> tuple[str, str, list[Event]]:
+    """What the node sends after the recorded stream: a payment of the last transaction's first output, and a block with a reward.
+
+    Returns who pays, who gets both, and the events.
+    """
+    frames = json.loads((VECTORS / "events" / f"{NAME}.json").read_text())
+    block, paid = (
+        next(
+            frame
+            for frame in reversed(frames)
+            if frame["event"]["type"] == "NEW_VERTEX_ACCEPTED"
+            and frame["event"]["data"]["version"] == version
+        )
+        for version in (0, 1)
+    )
+    number, spent = frames[-1]["event"]["id"], paid["event"]["data"]["outputs"][0]
+    height = block["event"]["data"]["metadata"]["height"] + 1
+    (reward,) = block["event"]["data"]["outputs"]
+    assert (spent["value"], reward["value"]) == (SPENT, REWARD)
+    spending = [{"tx_id": paid["event"]["data"]["hash"], "index": 0, "spent_output": spent}]
+    gained = reward | {"value": SPENT}
+    frames = [
+        _frame(paid, number + 1, "d" * 64, inputs=spending, outputs=[gained]),
+        _frame(block, number + 2, "b" * 64, height=height),
+    ]
+    payer, payee = (output["decoded"]["address"] for output in (spent, reward))
+    return payer, payee, read_frames(json.dumps(frame).encode() for frame in frames)
+
+
+def _frame(like: dict[str, Any], number: int, name: str, *, height: int = 0, **data: Any) -> dict[str, Any]:
+    """A frame of a vertex like this one, that is new."""
+    vertex = like["event"]["data"]
+    metadata = vertex["metadata"] | {"hash": name, "height": height, "spent_outputs": [], "first_block": None}
+    event = like["event"] | {"id": number, "data": vertex | data | {"hash": name, "metadata": metadata}}
+    return like | {"event": event, "latest_event_id": number}
+
+
+def standing(connection: Connection) -> tuple[int, int, dict[str, int]]:
+    """The height, the last event, and what each address has."""
+    ((height,),) = execute(connection, "SELECT MAX(height) FROM `transaction`")
+    ((event,),) = execute(connection, "SELECT last_event_id FROM sync_metadata")
+    balances = execute(
+        connection,
+        "SELECT address, unlocked_balance + locked_balance FROM address_balance WHERE token_id = '00'",
+    )
+    return int(height), int(event), {who: int(balance) for who, balance in balances}
 
 
 def go_on_as_the_original(connection: Connection) -> None:
