@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -29,6 +29,8 @@ MODELS: dict[str, Callable[[], Model]] = {
 }
 EXAMPLES = 20
 """Lives of a ledger in the usual tier; the slow tier has a hundred times as many."""
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Nothing is shrunk: that takes many minutes, during which a failure looks like a hang. An order has 16 steps at most as it is."""
 REPLICA = st.integers(0, REPLICAS - 1)
 ACCOUNT = st.integers(0, 1)
 DISTURBANCE = st.integers(0, 4)
@@ -145,6 +147,23 @@ class AnyOrder(RuleBasedStateMachine):
         return self.runner.run(work)
 
 
+@pytest.mark.parametrize("last", ["lost request", "lost answer"])
+@pytest.mark.parametrize("ledger", MODELS)
+def test_what_is_asked_for_again_while_another_replica_follows_it_ends(ledger: str, last: Fault) -> None:
+    """One replica finds no node, and its client asks anew with the same bytes; the other still follows the first request."""
+    life = _machine(ledger)()
+    life.begin()
+    try:
+        for replica in (1, 0):  # a wallet of Hathor sends through the replica that came last, too
+            life.pay(replica, 1, is_refused=False)
+        life.amount = 4  # the next wallet of Hathor sends through both, and proposes anew
+        life.go_wrong(["no connection", "no connection", last])
+        life.pay(1, 0, is_refused=False)
+        life.pass_time(40.0)
+    finally:
+        life.teardown()
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("ledger", MODELS)
 def test_books_are_right_in_any_order(ledger: str) -> None:
@@ -158,14 +177,18 @@ def test_books_are_right_in_very_many_orders(ledger: str) -> None:
     _try_many(ledger, examples=100 * EXAMPLES)
 
 
+def _machine(ledger: str) -> type[AnyOrder]:
+    return type("AnyOrder", (AnyOrder,), {"make": staticmethod(MODELS[ledger])})
+
+
 def _try_many(ledger: str, *, examples: int) -> None:
-    machine = type("AnyOrder", (AnyOrder,), {"make": staticmethod(MODELS[ledger])})
     run_state_machine_as_test(
-        machine,
+        _machine(ledger),
         settings=settings(
             max_examples=examples,
             stateful_step_count=16,
             deadline=None,
+            phases=PHASES,
             suppress_health_check=list(HealthCheck),
         ),
     )

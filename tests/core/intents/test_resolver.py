@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
@@ -21,6 +22,7 @@ from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.intents.example_ledger import (
+    CALLER,
     LARGEST,
     ExampleChain,
     ExampleEffects,
@@ -410,6 +412,38 @@ async def test_an_acceptance_is_counted_once_on_two_replicas(
     assert (resolution.intent.outcome, resolution.effect) == (Outcome.ACCEPTED, None)
     assert await paid(database, "alice") == 0, "the effects are of the transaction that stored the verdict"
     assert effects.told == []
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_an_acceptance_is_that_of_the_last_request_for_the_same_bytes(
+    database: Database, signing: Signing, start: Start, *, is_refused: bool
+) -> None:
+    """This process still follows the first request, which another one has seen fail, and signed again for the second."""
+    heard: list[str] = []
+
+    class Hearing(ExampleEffects):
+        def apply(
+            self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending
+        ) -> int:
+            heard.append(intent.principal)
+            return super().apply(connection, intent, verdict)
+
+    class Overtaken(Scripted):
+        async def offer(self, intent: Intent) -> Verdict:
+            no = Rejected(reason="no")
+            await database.write(lambda c: record_rejected(c, intent, no, 1))
+            again = await signing.sign(Pay(account="alice", amount=7, principal=second))
+            assert (again.id, again.is_new) == (intent.id, True)
+            if is_refused:
+                await database.write(lambda c: record_rejected(c, again, no, 1))
+            return await super().offer(intent)
+
+    second = replace(CALLER, name="second")
+    intent = await signing.sign(Pay(account="alice", amount=7))
+    resolution = await start(database, Overtaken(Accepted()), Hearing()).resolve(intent)
+    assert (resolution.intent.outcome, resolution.intent.principal) == (Outcome.ACCEPTED, "second")
+    assert heard[-1] == "second"
+    assert await paid(database, "alice") == 7, "what the stale request changed is undone"
 
 
 async def test_effects_that_fail_leave_the_intent_open(

@@ -16,7 +16,7 @@ from strongroom.hathor.proposals.store import (
     finish_broadcast,
 )
 from strongroom.hathor.proposals.submitter import WAIT_S
-from strongroom.hathor.proposals.sweeper import LIFE_S
+from strongroom.hathor.proposals.sweeper import LIFE_S, UNSEEN_S
 from strongroom.hathor.protocol.transactions import Transaction
 from strongroom.hathor.tables import OPEN, SEND_ERROR, SENT
 from support.clock import ManualClock
@@ -200,6 +200,38 @@ async def test_that_one_node_took_it_outweighs_that_another_refused_it(
     assert not await database.write(partial(store, outcome=Outcome.REJECTED))
     assert await client.status(identifier) == SENT
     assert await client.rows_beside() == 0
+
+
+async def test_what_went_out_for_an_earlier_proposal_is_sent_for_the_next_one_too(
+    client: Client, clock: ManualClock
+) -> None:
+    """The first was thought lost, and its outputs were free: a wallet proposed the same transaction again."""
+    transaction = payment(1)
+    first = await client.propose(transaction)
+    database = client.api.database
+    intent = await database.write(_begin(first, transaction, clock))
+    assert intent is not None
+
+    def refuse(connection: Connection) -> None:
+        finish_broadcast(connection, intent, is_sent=False, now_s=1)
+        record_rejected(connection, intent, Rejected(reason="no", stage=SEND_ERROR), 1)
+
+    def find(connection: Connection) -> None:
+        finish_broadcast(connection, intent, is_sent=True, now_s=1)
+        assert record_accepted(connection, intent, Accepted(stage=SENT), 1) is not None
+
+    await database.write(refuse)
+    second = await client.propose(transaction)
+    await database.write(find)
+    assert (await client.status(first), await client.status(second)) == (SENT, OPEN)
+    assert (await client.send(second, transaction))[0] == 200
+    assert await client.status(second) == SENT
+    assert client.node.pushed == []
+    assert 1 not in await client.offered(), "it is held until the chain shows it spent"
+    client.node.take(transaction.encode())
+    clock.advance(UNSEEN_S + 1)
+    await client.sweep().sweep()
+    assert await client.status(second) == SENT
 
 
 def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> partial[Intent | None]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import NotFound, OutcomeUnknown, StrongroomError
 from strongroom.core.intents.follows import Follows
-from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected, Unknown, Verdict
+from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected, Unknown, Verdict
 from strongroom.core.intents.steps import log_confirmed, log_offered, log_rejected
 from strongroom.core.intents.store import (
     count_attempt,
@@ -361,7 +361,10 @@ class Resolver(Generic[R]):
         try:
             ended, effect = await self._database.write(unit)
         except _NothingChanged:
-            return await self._resolved_elsewhere(running)
+            end = await self._resolved_elsewhere(running)
+            if isinstance(verdict, Accepted) and _is_due_anew(intent, running.intent):
+                return await self._store_final(running, verdict)
+            return end
         report = log_confirmed if isinstance(verdict, Accepted) else log_rejected
         report(self._pace.ledger, ended)
         self._effects.applied(ended, verdict, effect)
@@ -392,6 +395,11 @@ class Resolver(Generic[R]):
             why=why,
             exc_info=None if error is None or isinstance(error, EXPECTED) else error,
         )
+
+
+def _is_due_anew(known: Intent, stored: Intent) -> bool:
+    """Whether the bytes that the ledger has were signed again meanwhile, perhaps for another request, which must hear of it."""
+    return stored.created_at_ms != known.created_at_ms and stored.outcome is not Outcome.ACCEPTED
 
 
 def _offered(intent: Intent, now_ms: int) -> Intent:

@@ -59,7 +59,12 @@ _OFFERS = {
 }
 _ACCEPT = (
     update(table)
-    .where(_COLUMNS.id == bindparam("intent_id"), _COLUMNS.outcome == bindparam("known_outcome"))
+    .where(
+        _COLUMNS.id == bindparam("intent_id"),
+        _COLUMNS.outcome == bindparam("known_outcome"),
+        # Signed again, the same bytes may be another request's: what this one would change is not what is due.
+        _COLUMNS.created_at_ms == bindparam("known_created_at_ms"),
+    )
     .values(
         outcome=Outcome.ACCEPTED,
         stage=bindparam("new_stage"),
@@ -107,7 +112,8 @@ _MAX_IN = 500
 def adopt(connection: Connection, intent: Intent) -> Intent:
     """Stores a signed payload before it is submitted, and returns the intent as stored.
 
-    A payload that was REJECTED becomes OPEN again. One that is already OPEN or ACCEPTED is returned unchanged, with `is_new`
+    A payload that was REJECTED becomes OPEN again, and its time is later than before, whatever the clock of this process says:
+    the time tells one signature from the next. One that is already OPEN or ACCEPTED is returned unchanged, with `is_new`
     false.
 
     Raises:
@@ -118,7 +124,9 @@ def adopt(connection: Connection, intent: Intent) -> Intent:
     except Duplicate:
         # The same bytes can come again: a client repeats a refused payload, or a block is built again with the same timestamp.
         attempts = _COLUMNS.attempts + 1 if intent.attempts else 0
-        again = {**_row(intent), "attempts": attempts}
+        created = _COLUMNS.created_at_ms
+        later_ms = case((created >= intent.created_at_ms, created + 1), else_=intent.created_at_ms)
+        again = {**_row(intent), "attempts": attempts, "created_at_ms": later_ms}
         rejected = (_COLUMNS.id == intent.id, _COLUMNS.outcome == Outcome.REJECTED)
         is_reopened = connection.execute(update(table).where(*rejected).values(again)).rowcount > 0
         stored = load_intent(connection, intent.id)
@@ -187,8 +195,11 @@ def list_intents(
 
 
 def record_accepted(connection: Connection, intent: Intent, verdict: Accepted, now_ms: int) -> Intent | None:
-    """Stores the intent as ACCEPTED; None if it was ACCEPTED before. It overrules REJECTED too: the ledger decides."""
-    values = {"intent_id": intent.id, "new_stage": verdict.stage, "now_ms": now_ms, **_offers(intent)}
+    """Stores the intent as ACCEPTED. It overrules REJECTED too: the ledger decides.
+
+    None if it was ACCEPTED before, or was signed again since it was read.
+    """
+    values = _known(intent) | {"new_stage": verdict.stage, "now_ms": now_ms}
     if connection.execute(_ACCEPT, values | {"known_outcome": Outcome.OPEN}).rowcount != 1:
         if connection.execute(_ACCEPT, values | {"known_outcome": Outcome.REJECTED}).rowcount != 1:
             return None

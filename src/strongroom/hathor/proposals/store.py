@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, func, select, update
 
-from strongroom.core.intents.intent import Accepted, Intent, Rejected
+from strongroom.core.intents.intent import Accepted, Intent, Outcome, Rejected
 from strongroom.core.intents.signing import request_of
 from strongroom.core.intents.store import adopt, load_by_slot, load_intent, record_accepted, reject_all
 from strongroom.core.security.policy import Granted
@@ -199,6 +199,8 @@ def begin_broadcast(
     # Its outputs were freed when it failed, and another proposal may hold them now.
     if proposal.status == SEND_ERROR and proposal.proposed is not None and not is_under_way:
         _take_again(connection, proposal, parse_transaction(proposal.proposed))
+    if _went_out_before(connection, proposal, raw, tx_id, now_ms):
+        return None
     execute(connection, STORE_SIGNED, raw, tx_id, now_ms, proposal_id)
     with admit(connection, proposal.wallet_id) as granted:
         asked = granted.request
@@ -220,7 +222,38 @@ def begin_broadcast(
             created_at_ms=now_ms,
         )
         granted.payload_id = intent.id
-        return adopt(connection, intent)
+        return _adopt_new(connection, intent)
+
+
+def _adopt_new(connection: Connection, intent: Intent) -> Intent:
+    """Stores the intent. Raises: ProposalRefused: these bytes have just turned out to be sent for another proposal."""
+    stored = adopt(connection, intent)
+    if not stored.is_new:
+        raise ProposalRefused("tx-proposal-not-open", status=SENDING)
+    return stored
+
+
+def _went_out_before(connection: Connection, proposal: Proposal, raw: bytes, tx_id: str, now_ms: int) -> bool:
+    """Whether these bytes went out for an earlier proposal that was thought to have failed; then this one is sent too.
+
+    Their outcome is known, so nobody would tell this proposal of it, and it would hold its outputs for good.
+
+    Raises:
+        ProposalRefused: they are under way for another proposal.
+    """
+    known = load_intent(connection, bytes.fromhex(tx_id))
+    if known is None or known.outcome is Outcome.REJECTED:
+        return False
+    if known.is_open:
+        raise ProposalRefused("tx-proposal-not-open", status=SENDING)
+    if is_voided(connection, tx_id):  # the network took it and lost it, so that it may go out again
+        lose_broadcast(connection, tx_id, now_ms)
+        return False
+    # It holds its outputs until the chain shows them spent.
+    execute(connection, STORE_SIGNED, raw, tx_id, now_ms, proposal.id)
+    execute(connection, END_SENDING, proposal.id)
+    _set_sent(connection, proposal.id, raw, now_ms // 1000)
+    return True
 
 
 def _take_again(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
