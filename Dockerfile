@@ -1,6 +1,6 @@
 # docker build -t strongroom:0.1.0 --build-arg COMMIT="$(git rev-parse HEAD)" .
 # The base may be pinned by digest: --build-arg PYTHON_IMAGE=python@sha256:...
-# With what keys in AWS KMS or an HSM need: --build-arg REQUIREMENTS=key-backends
+# With what keys in AWS KMS or an HSM need: --build-arg REQUIREMENTS=key-backends; with what traces need: =traces
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG PREFIX=/opt/strongroom
 ARG REQUIREMENTS=runtime
@@ -10,7 +10,7 @@ ARG PREFIX
 ARG REQUIREMENTS
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 WORKDIR /build
-COPY requirements/runtime.txt requirements/key-backends.txt requirements/build.txt requirements/
+COPY requirements/runtime.txt requirements/key-backends.txt requirements/traces.txt requirements/build.txt requirements/
 # The environment gets no pip of its own: the image that runs cannot install anything into it.
 RUN python3 -m venv --without-pip "$PREFIX" && python3 -m pip --python "$PREFIX/bin/python3" install --require-hashes --no-deps -r "requirements/$REQUIREMENTS.txt"
 COPY pyproject.toml hatch_build.py README.md LICENSE ./

@@ -24,6 +24,7 @@ SAID = {
 """Older words for a licence, with the SPDX identifier."""
 KNOWN = {
     "jinja2": "BSD-3-Clause",  # its metadata say "BSD License" alone
+    "protobuf": "BSD-3-Clause",  # "3-Clause BSD License"
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",  # "Dual License"
     "uvloop": "MIT OR Apache-2.0",  # LICENSE-MIT and LICENSE-APACHE
 }
@@ -58,7 +59,7 @@ def licence(name: str) -> str:
 def lines() -> Iterator[str]:
     names = {
         one.name
-        for file in ("runtime.txt", "key-backends.txt")
+        for file in ("runtime.txt", "key-backends.txt", "traces.txt")
         for one in pinned((REQUIREMENTS / file).read_text())
     }
     for name in sorted(names):

@@ -1,6 +1,6 @@
 """Writes the software bill of materials of a release, CycloneDX 1.6 as JSON, to standard output.
 
-It lists what the image holds: requirements/runtime.txt as required, and what requirements/key-backends.txt adds as optional,
+It lists what the image holds: requirements/runtime.txt as required, and what the files in `OPTIONAL` add as optional,
 each with the hashes that an install accepts and its licence from requirements/licenses.txt. It asks nobody.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 from packaging.markers import Marker
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
+OPTIONAL = ("key-backends.txt", "traces.txt")
 PINNED = re.compile(
     r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)(?: ; ([^\\]+))?((?: \\\n    --hash=\S+)+)$", re.MULTILINE
 )
@@ -84,7 +85,8 @@ def document(version: str, time_s: int) -> dict[str, Any]:
     """Raises: KeyError: requirements/licenses.txt does not name a requirement."""
     licenses = read_licenses((REQUIREMENTS / "licenses.txt").read_text())
     required = list(pinned((REQUIREMENTS / "runtime.txt").read_text()))
-    also = [one for one in pinned((REQUIREMENTS / "key-backends.txt").read_text()) if one not in required]
+    optional = (one for file in OPTIONAL for one in pinned((REQUIREMENTS / file).read_text()))
+    also = {one.name: one for one in optional if one not in required}.values()
     components = [
         _component(one, licenses[one.name], scope)
         for ones, scope in ((required, "required"), (also, "optional"))

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from prometheus_client import disable_created_metrics
 
+from strongroom import __version__
 from strongroom.admin.estate import Estate
 from strongroom.admin.settings import SURFACE as CONSOLE
 from strongroom.admin.settings import AdminSettings
@@ -36,6 +37,7 @@ from strongroom.core.runtime.health_metrics import show_health
 from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.runtime.stopping import Stop
 from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.runtime.traces import collect
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.attempts import Attempts
 from strongroom.core.storage.patience import patiently
@@ -74,6 +76,7 @@ async def serve(
     health, metrics = Health(), Metrics(APPLICATION)
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        _collect_traces(settings.traces_url, stack)
         surfaces = [_management(settings, health, metrics)]
         gate = _gate(settings.connections, metrics)
         before_stop: list[Callable[[], Awaitable[None]]] = []
@@ -109,6 +112,18 @@ async def serve(
         with _on_hangup(certificates.refresh if settings.tls else None):
             stop = Stop(lambda: _drain(health, gate), drain_s=settings.connections.drain_s)
             await _run(listeners, ready, before_stop, stop, opening=open_all, failures=failures)
+
+
+def _collect_traces(url: str | None, stack: AsyncExitStack) -> None:
+    """Before any listener is made: it asks whether there is a collector."""
+    if url is None:
+        return
+    from strongroom.core.runtime.opentelemetry import Collector  # noqa: PLC0415 - only who collects traces has it
+
+    traces = Collector(url, APPLICATION, __version__)
+    stack.push_async_callback(asyncio.to_thread, traces.close)
+    stack.callback(collect, None)
+    collect(traces)
 
 
 def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledger]:

@@ -16,6 +16,7 @@ from strongroom.core.http.connections.limits import ConnectionLimits, read_conne
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
 from strongroom.core.http.requests.access_log import AccessLogged, read_access_log
+from strongroom.core.http.requests.traced import read_traces_url
 from strongroom.core.http.tls.settings import TlsSettings, read_tls
 from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
 from strongroom.core.messaging.bus import read_redis_url
@@ -81,6 +82,8 @@ class Settings:
     log_as_json: bool
     log_level: str
     access_log: AccessLogged
+    traces_url: str | None
+    """The collector of traces; None: nothing is traced."""
     guard: GuardSettings
     webhooks: WebhookSettings
     free_attempts: int
@@ -174,6 +177,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         access_log=read_access_log(environment),
+        traces_url=read_traces_url(environment),
         guard=read_guard_settings(environment),
         webhooks=read_webhook_settings(environment),
         free_attempts=environment.integer("STRONGROOM_FREE_ATTEMPTS", FREE, low=1, high=1_000_000),

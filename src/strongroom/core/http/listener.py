@@ -20,8 +20,10 @@ from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.requests.access_log import AccessLog
 from strongroom.core.http.requests.naming import NamedRequests
+from strongroom.core.http.requests.traced import TracedRequests
 from strongroom.core.http.tls.entrance import Entrance
 from strongroom.core.http.tls.files import TlsFiles
+from strongroom.core.runtime.traces import active
 
 BACKLOG = 2048
 SHUTDOWN_S = 10
@@ -196,6 +198,8 @@ class Listener:
         application = behind_door(surface, allowed)
         if logs_requests:
             application = AccessLog(application, surface.name)
+        if (traces := active()) is not None:
+            application = TracedRequests(application, surface.name, traces)
         if entropy is not None:
             application = NamedRequests(application, entropy)
         self._server = _Server(

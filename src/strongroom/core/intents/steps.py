@@ -1,8 +1,10 @@
-"""One line of the log for each step of a payment's life, under the same names: ledger, id, request_id."""
+"""Each step of a payment's life, told to people under the same names (ledger, id, request_id): a line of the log, and a span."""
 
 import structlog
 
+from strongroom.core.http.requests.named import current_request
 from strongroom.core.intents.intent import Intent
+from strongroom.core.runtime.traces import TraceContext, active
 from strongroom.core.security.policy import SignatureRequest
 
 log = structlog.get_logger(__name__)
@@ -22,25 +24,44 @@ def log_requested(ledger: str, request: SignatureRequest) -> None:
 
 def log_signed(ledger: str, intent: Intent) -> None:
     log.info("payment signed", **_names(ledger, intent), kind=intent.kind, rule=intent.rule)
+    _trace("payment signed", ledger, intent)
 
 
 def log_offered(ledger: str, intent: Intent) -> None:
     log.info("payment offered", **_names(ledger, intent), attempts=intent.attempts)
+    _trace("payment offered", ledger, intent)
 
 
 def log_confirmed(ledger: str, intent: Intent) -> None:
     log.info("payment confirmed", **_names(ledger, intent), stage=intent.stage)
+    _trace("payment confirmed", ledger, intent, since_ms=intent.created_at_ms)
 
 
 def log_rejected(ledger: str, intent: Intent) -> None:
     """A warning: nobody asks for what has no effect."""
     names = _names(ledger, intent)
     log.warning("payment rejected", **names, stage=intent.stage, reason=intent.reason)
+    _trace("payment rejected", ledger, intent, since_ms=intent.created_at_ms, failed=True)
 
 
 def log_told(ledger: str, intent: Intent, to: str) -> None:
     log.info("payment told", **_names(ledger, intent), to=to)
+    _trace("payment told", ledger, intent)
 
 
 def _names(ledger: str, intent: Intent) -> dict[str, str]:
     return {"ledger": ledger, "id": intent.id.hex(), "request_id": intent.request_id}
+
+
+def _trace(
+    name: str, ledger: str, intent: Intent, *, since_ms: int | None = None, failed: bool = False
+) -> None:
+    """A span until now, in the trace of who asked: part of its request as long as that is answered, beside it later."""
+    traces = active()
+    if traces is None or not intent.request_id:
+        return
+    request = current_request()
+    parent_id = request.span_id if request is not None and request.id == intent.request_id else None
+    span = traces.begin(name, TraceContext(request_id=intent.request_id, parent_id=parent_id), at_ms=since_ms)
+    attributes = {f"strongroom.{key}": value for key, value in _names(ledger, intent).items()}
+    span.end(name, attributes | {"strongroom.stage": intent.stage}, failed=failed)

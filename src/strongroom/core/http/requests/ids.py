@@ -44,6 +44,14 @@ def trace_id_of(headers: Headers) -> str | None:
     return found["trace"].decode()
 
 
+def parent_span_of(headers: Headers) -> int | None:
+    """The span of another service that made the request; None: it names none."""
+    if trace_id_of(headers) is None:
+        return None
+    found = _TRACE.fullmatch(_only(headers, TRACE_HEADER) or b"")
+    return None if found is None else int(found["parent"], 16)
+
+
 def _only(headers: Headers, name: bytes) -> bytes | None:
     values = [value for key, value in headers if key == name]
     return values[0].strip() if len(values) == 1 else None

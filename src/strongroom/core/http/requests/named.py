@@ -13,6 +13,8 @@ class NamedRequest:
     """One request, from its first byte to the end of its answer."""
 
     id: str
+    span_id: int | None = None
+    """The id of its span; None: nothing is traced."""
     principal: str | None = None
     """The name of who asks; None: nobody asked who it is, or it did not count."""
 
@@ -40,6 +42,11 @@ def begin(scope: Any, request: NamedRequest) -> None:
     """From here on, the scope and this task have the request."""
     scope[SCOPE_KEY] = request
     _current.set(request)
+
+
+def current_request() -> NamedRequest | None:
+    """The request that this task answers; None: it answers none."""
+    return _current.get()
 
 
 def current_id() -> str:
