@@ -341,9 +341,10 @@ async def test_of_many_different_sets_one_is_under_way(
         ]
         told = [await one for one in asked]
         taken = [answer for answer in told if answer.status_code in {200, 202}]
-        assert len(taken) == 1, [answer.text for answer in told]
+        texts = [answer.text for answer in told]
+        assert len(taken) == 1, texts
         codes = {answer.json().get("code") for answer in told if answer not in taken}
-        assert codes <= {"weights_in_flight", "account_busy"}
+        assert codes <= {"weights_in_flight", "account_busy"}, texts
         await pooled(node)
         node.produce(2)
         await eventually(lambda: not node.node.pool.waiting)
