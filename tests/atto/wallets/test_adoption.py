@@ -1,6 +1,7 @@
 """The original's MySQL database is taken over where it stands: wallets, accounts, callbacks; and can go back."""
 
 import asyncio
+import getpass
 import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -283,8 +284,13 @@ async def test_the_database_is_given_back_after_a_payment(adoption: Adoption, tm
     assert refused.status == 1
     assert "Make a backup first" in refused.stderr[-1]
     assert await look(adoption.url) == before
-    taken = await ended("adopt", "atto", "--backup-made", variables=variables)
+    taken = await ended(
+        "adopt", "atto", "--backup", str(tmp_path), "--as", "operator:ann", variables=variables
+    )
     assert taken.status == 0, taken
+    assert any(line.startswith(f"The backup is {tmp_path}/") for line in taken.stdout)
+    again = await ended("adopt", "atto", variables=variables)
+    assert again.status == 0, again
     assert "  atto wallet keys: 1 unlocked wallets open, 0 are locked" in taken.stdout
     async with adoption.start() as service:
         await service.until_balance(address_of(0), 99)
@@ -296,12 +302,19 @@ async def test_the_database_is_given_back_after_a_payment(adoption: Adoption, tm
         assert "In the way: other connections use this database" in running.stderr[-1]
     file = tmp_path / "gone.jsonl.gz"
     returned = await ended("adopt", "atto", "--revert", "--yes", "--export", str(file), variables=variables)
+    whose = adoption.url.database
     assert returned.status == 0, returned
     assert any(line.startswith("  strongroom_audit: ") for line in returned.stdout)
     gone = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
     assert "SEND" in {
         one["row"]["kind"] for one in gone if one["table"] == "strongroom_intent" and "row" in one
     }
+    trail = [one["row"] for one in gone if one["table"] == "strongroom_audit" and "row" in one]
+    moves = [row for row in trail if row["action"].startswith("database.")]
+    assert [(row["action"], row["principal"], row["subject"]) for row in moves] == [
+        ("database.adopt", "operator:ann", whose),
+        ("database.return", f"operator:{getpass.getuser()}", whose),
+    ]
     after = await look(adoption.url)
     assert after.schema == before.schema
     for table in ("wallet", "account", "flyway_schema_history"):

@@ -7,8 +7,16 @@ from typing import Annotated
 import typer
 
 from strongroom.commands.adoption.giving_back import give_back_database
-from strongroom.commands.adoption.taking_over import Target, show_survey, take_over
-from strongroom.commands.context import administrative_settings, named_ledger, own_settings
+from strongroom.commands.adoption.taking_over import show_survey, take_over
+from strongroom.commands.adoption.target import Target
+from strongroom.commands.context import (
+    AsOperator,
+    administrative_settings,
+    named_ledger,
+    operator,
+    own_settings,
+    surroundings,
+)
 from strongroom.commands.installed import installed
 from strongroom.core.errors import InvalidInput
 from strongroom.registry import LEDGERS
@@ -25,6 +33,12 @@ def adopt(
     backup_made: Annotated[
         bool, typer.Option("--backup-made", help="You have a backup of this database that you can restore.")
     ] = False,
+    backup: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Make one first, in this folder, with mariadb-dump or mysqldump."
+        ),
+    ] = None,
     despite_connections: Annotated[
         bool, typer.Option("--despite-connections", help="Programs that are connected do not write.")
     ] = False,
@@ -34,12 +48,13 @@ def adopt(
         typer.Option(help="With --revert: the file for the tables that go. Default: in the data folder."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+    name: AsOperator = None,
 ) -> None:
     """Take over the database of the original in place, or give it back with --revert. Stop the original first."""
     originals = {one.name: found for one in LEDGERS if (found := one.original()) is not None}
     if not ledger:
-        for name, original in originals.items():
-            typer.echo(f"{name}: databases of {original.title}")
+        for one, original in originals.items():
+            typer.echo(f"{one}: databases of {original.title}")
         return
     definition = named_ledger(ledger, [one for one in LEDGERS if one.name in originals])
     settings = administrative_settings([ledger])
@@ -52,14 +67,16 @@ def adopt(
     target = Target(
         definition=definition,
         settings=own,
+        surroundings=surroundings(settings),
         installed=place,
         original=originals[ledger],
         data=settings.data,
         despite_connections=despite_connections,
+        by=operator(name),
     )
     if revert:
         asyncio.run(give_back_database(target, export=export, dry_run=dry_run, yes=yes))
     elif dry_run:
         asyncio.run(show_survey(target))
     else:
-        asyncio.run(take_over(target, backup_made=backup_made))
+        asyncio.run(take_over(target, backup_made=backup_made, backup=backup))

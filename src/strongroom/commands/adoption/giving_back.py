@@ -1,19 +1,22 @@
 """Gives a database back to its original, after it has said what that costs."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import typer
 
-from strongroom.commands.adoption.taking_over import Target, one_connection
+from strongroom.commands.adoption.recording import record_return
+from strongroom.commands.adoption.target import Target, one_connection
 from strongroom.core.clock import SystemClock
-from strongroom.core.errors import Conflict
+from strongroom.core.errors import Conflict, StrongroomError
 from strongroom.core.storage.adoption.definitions import is_ours
 from strongroom.core.storage.adoption.export import export_tables
 from strongroom.core.storage.adoption.record import RETURNING
 from strongroom.core.storage.adoption.returning import WayBack, differences, give_back, plan_return
 from strongroom.core.storage.adoption.survey import connected
 from strongroom.core.storage.database import Database
+from strongroom.core.storage.tables import audit, audit_lane
 
 
 async def give_back_database(target: Target, *, export: Path | None, dry_run: bool, yes: bool) -> None:
@@ -40,15 +43,26 @@ async def give_back_database(target: Target, *, export: Path | None, dry_run: bo
         if not yes:
             typer.confirm("Give this database back?", abort=True)
         if way.record.state != RETURNING:
+            tables = await _record(target, way)
             await _export(
-                database, way, export or target.data / f"{target.installed.ledger}-{now_ms}.jsonl.gz"
+                database, tables, export or target.data / f"{target.installed.ledger}-{now_ms}.jsonl.gz"
             )
         await _give_back(database, target, way)
 
 
-async def _export(database: Database, way: WayBack, file: Path) -> None:
+async def _record(target: Target, way: WayBack) -> list[str]:
+    """Writes the trail's row; which tables have rows now. A lost key must not keep anybody from going back."""
+    try:
+        await record_return(target, way.record)
+    except StrongroomError as error:
+        typer.echo(f"The audit trail has no row of this: {error.message}", err=True)
+        return [*way.lost]
+    return [*dict.fromkeys((*way.lost, audit.name, audit_lane.name))]
+
+
+async def _export(database: Database, tables: Sequence[str], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    await database.write(partial(export_tables, tables=way.lost, target=file), answer_s=None)
+    await database.write(partial(export_tables, tables=tables, target=file), answer_s=None)
     typer.echo(f"The tables that go are in {file}. Keep it as you keep a backup.")
 
 

@@ -1,28 +1,26 @@
 """Looks at the original's database, takes it over, and checks it afterwards."""
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import asyncio
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import typer
 from sqlalchemy import Connection
 
+from strongroom.commands.adoption.recording import record_adoption
+from strongroom.commands.adoption.target import Target, one_connection
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError
-from strongroom.core.ledger.contract import AnyLedger, Check
+from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, check_schema, looking, named
+from strongroom.core.storage.adoption.dump import dump
 from strongroom.core.storage.adoption.original import Original
 from strongroom.core.storage.adoption.record import (
-    ADOPTED,
     ADOPTING,
     RETURNING,
     Record,
     count_rows,
     read_record,
-    set_state,
     write_record,
 )
 from strongroom.core.storage.adoption.survey import Survey, connected, expected_s, survey
@@ -32,33 +30,6 @@ from strongroom.core.storage.schema import plan, shown
 
 MIB = 1 << 20
 SHOWN = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A ledger and the database that its variables name."""
-
-    definition: AnyLedger
-    settings: Any
-    installed: Installed
-    original: Original
-    data: Path
-    despite_connections: bool
-
-    def obstacles(self, found: Iterable[str], others: Iterable[str]) -> list[str]:
-        """Without those that the operator has allowed."""
-        return [one for one in found if not (self.despite_connections and one in set(others))]
-
-
-@asynccontextmanager
-async def one_connection(target: Target) -> AsyncIterator[Database]:
-    """Its own connections are not to be taken for those of other programs."""
-    database = Database(target.installed.url, pool_size=1)
-    try:
-        with named(database):
-            yield database
-    finally:
-        await database.close()
 
 
 async def show_survey(target: Target) -> None:
@@ -85,7 +56,7 @@ async def show_survey(target: Target) -> None:
         raise typer.Exit(1)
 
 
-async def take_over(target: Target, *, backup_made: bool) -> None:
+async def take_over(target: Target, *, backup_made: bool, backup: Path | None = None) -> None:
     """Notes how the database is, migrates it, and checks it. A run that was killed is taken up where it ended.
 
     Raises:
@@ -96,11 +67,8 @@ async def take_over(target: Target, *, backup_made: bool) -> None:
         raise Conflict("This database is being given back: end that with --revert, then take it over again")
     if obstacles:
         raise Conflict(f"Nothing was changed. In the way: {'; '.join(obstacles)}")
-    if record is None and not backup_made:
-        raise Conflict(
-            "Make a backup first (mariadb-dump --single-transaction --routines --hex-blob, or mysqldump), then say"
-            " --backup-made. Nothing was changed"
-        )
+    if record is None:
+        await _require_backup(target, backup, backup_made=backup_made)
     database = Database(target.installed.url, pool_size=2)
     try:
         with named(database):
@@ -108,7 +76,29 @@ async def take_over(target: Target, *, backup_made: bool) -> None:
     finally:
         await database.close()
     typer.echo(f"{shown(database)} is taken over: {target.original.title}, {record.version}")
-    await _check(target)
+    problem = await _record(target, record) if record.state == ADOPTING else None
+    await _check(target, problem)
+
+
+async def _require_backup(target: Target, folder: Path | None, *, backup_made: bool) -> None:
+    if folder is not None:
+        name = f"{target.installed.url.database}-{SystemClock().now_ms()}.sql"
+        await asyncio.to_thread(dump, target.installed.url, folder / name)
+        typer.echo(f"The backup is {folder / name}")
+    elif not backup_made:
+        raise Conflict(
+            "Make a backup first: --backup FOLDER writes one with mariadb-dump or mysqldump, and --backup-made says that you"
+            " have one. Nothing was changed"
+        )
+
+
+async def _record(target: Target, record: Record) -> str | None:
+    """Why the trail has no row of the takeover."""
+    try:
+        await record_adoption(target, record)
+    except StrongroomError as error:
+        return f"it has no row of this yet, and gets it when this command runs again. {error.message}"
+    return None
 
 
 async def adopt_database(database: Database, installed: Installed, original: Original) -> Record:
@@ -123,11 +113,11 @@ async def adopt_database(database: Database, installed: Installed, original: Ori
     )
     await migrate(database, installed.revisions)
     if record.state == ADOPTING:
-        await database.write(partial(_end, record=record), answer_s=None)
+        await database.read(partial(_require_rows, record=record))
     return record
 
 
-def _end(connection: Connection, record: Record) -> None:
+def _require_rows(connection: Connection, record: Record) -> None:
     fewer = [
         f"{name} has {found} rows and had {rows}"
         for name, rows in record.rows.items()
@@ -135,7 +125,6 @@ def _end(connection: Connection, record: Record) -> None:
     ]
     if fewer:
         raise Conflict(f"Rows are missing: {'; '.join(fewer)}. Did another program write? Restore the backup")
-    set_state(connection, record, ADOPTED)
 
 
 async def _look(target: Target) -> tuple[Survey, list[str], Record | None]:
@@ -149,13 +138,16 @@ async def _look(target: Target) -> tuple[Survey, list[str], Record | None]:
         return await database.read(work)
 
 
-async def _check(target: Target) -> None:
+async def _check(target: Target, problem: str | None) -> None:
     """What `strongroom doctor` asks of this ledger."""
     checks: dict[str, Check] = {
         f"{target.installed.ledger} database": partial(check_schema, target.installed)
     }
     checks |= target.definition.checks(target.installed, target.settings)
     wrong = 0
+    if problem is not None:
+        wrong += 1
+        typer.echo(f"  {target.installed.ledger} audit trail: FAILED: {problem}")
     for name, check in checks.items():
         try:
             typer.echo(f"  {name}: {await check()}")
