@@ -78,7 +78,6 @@ async def serve(
     async with AsyncExitStack() as stack:
         _collect_traces(settings.traces_url, stack)
         surfaces = [_management(settings, health, metrics)]
-        gate = _gate(settings.connections, metrics)
         before_stop: list[Callable[[], Awaitable[None]]] = []
         if networks is not None:
             stack.push_async_callback(networks.close)
@@ -90,6 +89,7 @@ async def serve(
         certificates = Certificates(settings.tls, SystemClock(), health, metrics)
         background.start(certificates.run())
         listeners = _bind(surfaces, settings, Gate(settings.connections, metrics), certificates)
+        gate = _gate(settings.connections, metrics)
         ledgers = _ledgers(settings, health, metrics)
         show_health(metrics, health, [ledger.definition.name for ledger in ledgers])
         for ledger in ledgers:

@@ -42,6 +42,7 @@ NOT_THERE = {
     "GET /admin/v1/ledgers/{ledger}/audit/receipts/{payment}",
     CONSISTENCY,
     "GET /admin/v1/payments/{payment}",
+    "GET /admin/v1/payments/{payment}/life",
     "GET /admin/v1/ledgers/{ledger}/approvals/{approval}",
     "POST /admin/v1/ledgers/{ledger}/approvals/{approval}/approve",
     "POST /admin/v1/ledgers/{ledger}/approvals/{approval}/refuse",

@@ -53,7 +53,7 @@ def public_key(installation: Installation) -> str:
 async def test_a_payment_is_proven_to_whoever_has_the_public_key(
     installation: Installation, tmp_path: Path
 ) -> None:
-    funded_account(installation, "proven")
+    await asyncio.to_thread(funded_account, installation, "proven")
 
     async def is_signed() -> bool:
         return bool(signed(installation, "proven"))

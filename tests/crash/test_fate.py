@@ -266,7 +266,7 @@ async def test_a_process_whose_request_was_taken_over_signs_nothing(
     async def sign_after_the_other(draft: Draft) -> Intent:
         signing.sign = sign  # type: ignore[method-assign]
         leases._renew = held_back  # type: ignore[method-assign] # a paused process renews nothing
-        sandbox.clock.ahead_ms += 10_000
+        sandbox.clock.ahead_ms += 70_000  # an expiry that nobody has watched counts a minute later
         async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
             answers.append(await other.send(address, NOBODY, ATTO, key="once"))
         return await sign(draft)

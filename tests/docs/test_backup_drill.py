@@ -1,5 +1,6 @@
 """The commands of docs/backup.md, run as they stand: lose everything, restore, go on paying."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -39,6 +40,19 @@ class Machine:
         with Process(["bash", "-c", script], environment=self.variables, folder=self.folder) as process:
             assert process.wait_end(120) == 0, process.logs()
             return process.logs()
+
+    def fail(self, commands: str) -> str:
+        """Runs a block that ends with status 1; returns what it said of it."""
+        done = subprocess.run(
+            ["bash", "-ec", commands],
+            cwd=self.folder,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
 
     def serve(self, *ledgers: str) -> Process:
         process = strongroom("serve", *ledgers, environment=self.variables, folder=self.folder)
@@ -206,24 +220,21 @@ def test_a_backup_keeps_keys_apart_and_replaces_nothing(networks: dict[str, str]
     machine = Machine(tmp_path, networks | {"AUTH_SECRET": SECRET})
     machine.shell(".venv/bin/strongroom migrate")
     machine.shell(BACK_UP)
-    again = subprocess.run(
-        ["bash", "-ec", BACK_UP],
-        cwd=tmp_path,
-        env=machine.variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert again.returncode == 1
-    assert "already exists: name a new folder" in again.stderr
-    beside = subprocess.run(
-        ["bash", "-c", ".venv/bin/strongroom backup b --keys b/keys"],
-        cwd=tmp_path,
-        env=machine.variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert beside.returncode == 1
-    assert "Keep the keys apart" in beside.stderr
+    assert "already exists: name a new folder" in machine.fail(BACK_UP)
+    assert "Keep the keys apart" in machine.fail(".venv/bin/strongroom backup b --keys b/keys")
     assert not (tmp_path / "b").exists()
+    # A backup that lacks a ledger restores nothing until somebody says which ones are meant.
+    manifest = tmp_path / "backup/monday/manifest.json"
+    kept = json.loads(manifest.read_text())
+    del kept["ledgers"]["hathor"]
+    manifest.write_text(json.dumps(kept))
+    (tmp_path / "data").rename(tmp_path / "lost")
+    lacking = machine.fail(RESTORE)
+    assert "and not hathor, which is configured. Say with --ledger what to restore" in lacking
+    assert not list((tmp_path / "data").glob("*.sqlite3"))
+    named = RESTORE.replace("restore backup/monday", "restore backup/monday --ledger atto --ledger bittensor")
+    machine.shell(named.partition(".venv/bin/strongroom doctor")[0])
+    restored = {path.name for path in (tmp_path / "data").glob("*.sqlite3")}
+    assert "atto.sqlite3" in restored
+    assert any("bittensor" in name for name in restored)
+    assert not any("hathor" in name for name in restored)

@@ -1,10 +1,12 @@
 """Real processes under test: started, watched by what they print, stopped or killed."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
@@ -131,9 +133,21 @@ class Process:
     def pause(self) -> None:
         """Stops it where it stands (SIGSTOP): connections to it stay open and silent."""
         self._process.send_signal(signal.SIGSTOP)
+        deadline_s = time.monotonic() + END_S
+        while not self._is_stopped():
+            assert time.monotonic() < deadline_s, f"{self.name} does not stop"
+            time.sleep(0.001)  # a busy machine delivers it later
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
+
+    def _is_stopped(self) -> bool:
+        """Whether every thread of it stands still."""
+        states = []
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                states.append((thread / "stat").read_text().rpartition(")")[2].split()[0])
+        return set(states) <= {"T", "t"}
 
     def logs(self) -> str:
         with self._news:

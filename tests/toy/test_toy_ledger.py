@@ -265,7 +265,8 @@ async def test_an_operator_finds_it_in_every_command(installation: Installation,
     folder, keys = tmp_path / "copy", tmp_path / "keys"
     copied = await installation.run("backup", str(folder), "--keys", str(keys))
     assert copied.returncode == 0, copied.stderr
-    assert [path.name for path in (*folder.iterdir(), *keys.iterdir())] == ["toy.sqlite3", "toy.kek"]
+    assert {path.name for path in folder.iterdir()} == {"manifest.json", "toy.sqlite3"}
+    assert [path.name for path in keys.iterdir()] == ["toy.kek"]
     misspelt = await installation.run("doctor", TOY_PROT="1")
     assert (misspelt.returncode, "is TOY_PORT meant?" in misspelt.stderr) == (2, True)
     open_to_all = await installation.run("serve", "toy", STRONGROOM_HOST="0.0.0.0")  # noqa: S104 - refused

@@ -183,7 +183,10 @@ async def test_a_cancelled_unit_leaves_no_connection_with_an_answer_under_way(ma
 
 async def test_a_row_gets_the_number_that_the_database_gives(database: Database) -> None:
     def work(connection: Connection) -> list[int]:
-        return [insert_numbered(connection, NUMBERED, "shop", "stream", number, "{}", 1) for number in (7, 8)]
+        return [
+            insert_numbered(connection, NUMBERED, "shop", "stream", number, "{}", 1, None, None)
+            for number in (7, 8)
+        ]
 
     numbers = await database.write(work)
     stored = await database.fetch_all(

@@ -49,18 +49,19 @@ def backup(
     make_private_folder(folder)
     if (folder / MANIFEST).exists():
         raise BackupError(f"{folder / MANIFEST} already exists: name a new folder", code="backup_exists")
-    asyncio.run(_archive_all(installed(settings), folder, locks))
+    settings.data.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_archive_all(installed(settings), folder, locks, settings.data))
     if keys is not None:
         _copy_keys(settings.data, keys)
 
 
-async def _archive_all(wanted: list[Installed], folder: Path, locks: list[Lock]) -> None:
+async def _archive_all(wanted: list[Installed], folder: Path, locks: list[Lock], scratch: Path) -> None:
     """All of them, or none."""
     clock, made = SystemClock(), dict[str, Archived]()
     made_at = iso_instant(clock.now_ms())
     try:
         for one in wanted:
-            made[one.ledger] = await _archive(one, folder, locks)
+            made[one.ledger] = await _archive(one, folder, locks, scratch)
         manifest = Manifest(format=FORMAT, version=__version__, made_at=made_at, ledgers=made)
         write_manifest(folder, manifest)
     except BaseException as error:
@@ -73,7 +74,7 @@ async def _archive_all(wanted: list[Installed], folder: Path, locks: list[Lock])
         raise
 
 
-async def _archive(one: Installed, folder: Path, locks: list[Lock]) -> Archived:
+async def _archive(one: Installed, folder: Path, locks: list[Lock], scratch: Path) -> Archived:
     with ExitStack() as stack, named_url(one.url):
         archived = await archive(
             one.url,
@@ -81,6 +82,7 @@ async def _archive(one: Installed, folder: Path, locks: list[Lock]) -> Archived:
             folder / f"{one.ledger}.sqlite3",
             locks=locks,
             entropy=SystemEntropy(),
+            scratch=scratch,
             progress=shown_progress(stack, one.ledger),
         )
     typer.echo(f"{one.ledger}: {sum(archived.rows.values())} rows are in {folder / archived.file}")

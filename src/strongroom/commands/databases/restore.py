@@ -37,12 +37,14 @@ def restore(
         Path | None, typer.Option(help="The folder with the keys, to put into the data folder.")
     ] = None,
     identity: IdentityFile = None,
+    ledger: Annotated[
+        list[str] | None, typer.Option("--ledger", help="This ledger alone. May be repeated.")
+    ] = None,
 ) -> None:
     """Restore a backup into the databases of all configured ledgers, which must be empty. Of either engine."""
     manifest, settings = read_manifest(folder), administrative_settings()
-    wanted = [one for one in installed(settings) if one.ledger in manifest.ledgers]
-    if not wanted:
-        raise NotFound(f"The backup has {', '.join(manifest.ledgers)}, and none of these is configured")
+    wanted = [one for one in installed(settings) if ledger is None or one.ledger in ledger]
+    _require_all(manifest, wanted, ledger or [])
     settings.data.mkdir(parents=True, exist_ok=True)
     opening = read_keys(identity)
     asyncio.run(_restore_all(wanted, folder, manifest, opening, settings))
@@ -51,6 +53,19 @@ def restore(
             copy_secret(source, settings.data / source.name)
             typer.echo(f"{source} is in {settings.data}")
     _tell_what_is_newer(manifest, wanted)
+
+
+def _require_all(manifest: Manifest, wanted: list[Installed], named: list[str]) -> None:
+    """Raises: NotFound: a ledger that is to be restored is not configured, or not in the backup."""
+    configured = {one.ledger for one in wanted}
+    if unknown := [name for name in named if name not in configured]:
+        raise NotFound(f"{', '.join(unknown)} is not configured here")
+    if missing := sorted(configured - manifest.ledgers.keys()):
+        raise NotFound(
+            f"The backup has {', '.join(manifest.ledgers)}, and not {', '.join(missing)}, which is configured. Say with --ledger"
+            " what to restore",
+            code="backup_lacks_ledger",
+        )
 
 
 def verify(

@@ -91,7 +91,9 @@ async def backup(schemas: Schemas, tmp_path: Path) -> Path:
     folder = tmp_path / "backup"
     folder.mkdir()
     lock = age.Recipient(RECIPIENT)
-    made = await archive(source, (ATTO,), folder / "atto.sqlite3", locks=[lock], entropy=SystemEntropy())
+    made = await archive(
+        source, (ATTO,), folder / "atto.sqlite3", locks=[lock], entropy=SystemEntropy(), scratch=tmp_path
+    )
     manifest = Manifest(format=FORMAT, version="1", made_at="", ledgers={"atto": made})
     write_manifest(folder, manifest)
     return folder
@@ -144,8 +146,18 @@ async def test_every_fault_has_its_code(backup: Path) -> None:
     assert await code_of(backup, key) == "backup_damaged"
     file.unlink()
     assert await code_of(backup, key) == "backup_incomplete"
-    (backup / MANIFEST).write_text("{")
-    assert await code_of(backup, key) == "backup_damaged"
+    # Another file in its place, which nobody encrypted.
+    (backup / "atto.sqlite3").write_bytes(b"foreign")
+    rewritten(backup, file="atto.sqlite3", size=7, sha256=sha256(b"foreign").hexdigest())
+    assert await code_of(backup, key) == "backup_not_encrypted"
+    for text, code in (
+        ("{", "backup_damaged"),
+        ('{"format":1,"version":"9","made_at":"","ledgers":{}}', "backup_damaged"),
+        ('{"format":0,"version":"9","made_at":"","ledgers":{}}', "backup_damaged"),
+        ('{"format":2,"version":"9","ledgers":["atto"]}', "backup_newer"),
+    ):
+        (backup / MANIFEST).write_text(text)
+        assert await code_of(backup, key) == code
     (backup / MANIFEST).unlink()
     assert await code_of(backup, key) == "backup_incomplete"
     assert [path.name for path in backup.parent.iterdir() if path.name.startswith(".")] == []
@@ -158,5 +170,7 @@ async def test_lost_rows_of_the_trail_are_found(schemas: Schemas, tmp_path: Path
         source, "INSERT OR IGNORE INTO strongroom_audit_lane VALUES (0, 3, 3, x'00', NULL, 0, 0)"
     )
     with pytest.raises(BackupError, match="backup_trail_broken"):
-        await archive(source, (ATTO,), tmp_path / "backup.sqlite3", locks=[], entropy=SystemEntropy())
+        await archive(
+            source, (ATTO,), tmp_path / "backup.sqlite3", locks=[], entropy=SystemEntropy(), scratch=tmp_path
+        )
     assert not (tmp_path / "backup.sqlite3").exists()

@@ -61,6 +61,13 @@ class Archived(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[str] = []
 
 
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What every format has."""
+
+    format: int
+    version: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup has. `version` is of the service that made it."""
 
@@ -77,14 +84,17 @@ async def archive(
     *,
     locks: Sequence[Lock],
     entropy: Entropy,
+    scratch: Path,
     progress: Progress = silent,
 ) -> Archived:
     """Writes the database as it is now to `target`, whose name gets `.age` where it is encrypted. Others may write meanwhile.
 
+    What is to be encrypted lies plain in a private folder in `scratch` meanwhile, so that it never is on the backup's medium.
+
     Raises:
         StrongroomError: it cannot be read, or there is a file already.
     """
-    with _private_folder(target.parent) as folder:
+    with _private_folder(scratch if locks else target.parent) as folder:
         plain = folder / target.name
         left_out: tuple[str, ...] = ()
         if url.get_backend_name() == "sqlite":
@@ -99,17 +109,7 @@ async def archive(
             )
             left_out = (await copying.copy()).left_out
         revisions, found = await inventory(plain, components, progress)
-        made = plain
-        if locks:
-            made = plain.with_name(plain.name + ENCRYPTED)
-            with plain.open("rb") as source, made.open("xb") as encrypted:
-                age.encrypt(source, encrypted, locks, entropy)
-        _sync(made)
-        kept = target.with_name(made.name)
-        try:
-            os.link(made, kept)
-        except FileExistsError:
-            raise BackupError(f"{kept} already exists: name a new folder", code="backup_exists") from None
+        kept = _keep_encrypted(plain, target, locks, entropy) if locks else _keep(plain, target)
         return Archived(
             file=kept.name,
             size=kept.stat().st_size,
@@ -119,6 +119,24 @@ async def archive(
             hashes={one.name: one.hash for one in found},
             left_out=list(left_out),
         )
+
+
+def _keep_encrypted(plain: Path, target: Path, locks: Sequence[Lock], entropy: Entropy) -> Path:
+    with _private_folder(target.parent) as folder:
+        made = folder / (target.name + ENCRYPTED)
+        with plain.open("rb") as source, made.open("xb") as encrypted:
+            age.encrypt(source, encrypted, locks, entropy)
+        return _keep(made, target.with_name(made.name))
+
+
+def _keep(made: Path, target: Path) -> Path:
+    """Gives a whole file its name. Raises: BackupError: there is one of that name."""
+    _sync(made)
+    try:
+        os.link(made, target)
+    except FileExistsError:
+        raise BackupError(f"{target} already exists: name a new folder", code="backup_exists") from None
+    return target
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -137,15 +155,19 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is no complete backup: {MANIFEST} is missing. Name the folder that `strongroom backup` made",
             code="backup_incomplete",
         )
+    text = path.read_bytes()
     try:
-        manifest = decode_json(path.read_bytes(), Manifest)
+        head = decode_json(text, _Head)
+        if head.format > FORMAT:
+            raise BackupError(
+                f"{folder} was made by version {head.version}, in a newer format: restore it with that version",
+                code="backup_newer",
+            )
+        manifest = decode_json(text, Manifest)
     except msgspec.DecodeError:
-        raise BackupError(f"{path} is damaged: use another backup") from None
-    if manifest.format > FORMAT:
-        raise BackupError(
-            f"{folder} was made by version {manifest.version}, in a newer format: restore it with that version",
-            code="backup_newer",
-        )
+        manifest = None
+    if manifest is None or manifest.format < 1 or not manifest.ledgers:
+        raise BackupError(f"{path} is damaged: use another backup")
     return manifest
 
 
@@ -167,6 +189,12 @@ def opened(folder: Path, archived: Archived, keys: Sequence[Key], scratch: Path)
         raise BackupError(f"{path} has {size} bytes, and {archived.size} were written: use another backup")
     if _sha256(path) != archived.sha256:
         raise BackupError(f"{path} was changed, or its medium is damaged: use another backup")
+    if path.suffix != ENCRYPTED and keys:
+        raise BackupError(
+            f"{path} is not encrypted, and a passphrase or an identity is given: somebody may have put it there. Give none"
+            " if the backup was made without",
+            code="backup_not_encrypted",
+        )
     if path.suffix != ENCRYPTED:
         yield path
         return
