@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / ".venv" / "tools"
-UNSTABLE = (
-    "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian sid main\n"
-)
+SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+"""The mirror that this machine uses for Debian."""
 
 
 def helm() -> Path:
@@ -59,10 +59,14 @@ def docker_compose() -> Path:
 
 def _download_from_unstable(package: str, folder: Path) -> Path:
     (folder / "lists" / "partial").mkdir(parents=True)
-    (folder / "sources.list").write_text(UNSTABLE)
+    sources = folder / "sources"
+    sources.mkdir()
+    stable = SOURCES.read_text().partition("\n\n")[0]
+    unstable = re.sub(r"^Suites:.*$", "Suites: sid", stable, flags=re.MULTILINE)
+    (sources / "unstable.sources").write_text(f"{unstable}\n")
     options = {
-        "Dir::Etc::sourcelist": folder / "sources.list",
-        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::sourcelist": "/dev/null",
+        "Dir::Etc::sourceparts": sources,
         "Dir::State::Lists": folder / "lists",
         "APT::Sandbox::User": "root",
     }
