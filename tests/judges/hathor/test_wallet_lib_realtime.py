@@ -75,10 +75,6 @@ async def own_service(own_node: NodeProgram, tmp_path: Path) -> AsyncIterator[Wa
         yield program
 
 
-@pytest.mark.flaky(
-    reruns=2,
-    reason="the library sometimes tells nothing of its new connection after the service was killed; why is not known",
-)
 async def test_a_killed_service_and_a_killed_node_come_back(
     own_service: WalletProgram, own_node: NodeProgram
 ) -> None:

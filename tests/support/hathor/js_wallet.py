@@ -28,7 +28,9 @@ class Faucet(Protocol):
 class JsClient(JsProgram):
     """One process of the library at one service. It may hold many wallets."""
 
-    patience_s = 60.0
+    patience_s = 180.0
+    """The library waits twice as long before each attempt to connect again, from 1 s on: on a busy machine, where a service takes half
+    a minute to start, its next attempt is more than a minute away."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         super().__init__(process)
