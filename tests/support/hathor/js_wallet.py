@@ -29,8 +29,7 @@ class JsClient(JsProgram):
     """One process of the library at one service. It may hold many wallets."""
 
     patience_s = 180.0
-    """The library waits twice as long before each attempt to connect again, from 1 s on: on a busy machine, where a service takes half
-    a minute to start, its next attempt is more than a minute away."""
+    """The library doubles its pause before each attempt to connect, up to 37.5 s: one that fails on a busy machine costs as much again."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         super().__init__(process)
