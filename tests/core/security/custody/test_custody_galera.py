@@ -87,7 +87,7 @@ async def test_what_is_sealed_with_the_old_key_at_the_other_node_keeps_that_key(
 ) -> None:
     """The late process commits after the rotation has seen that nothing needs the old key, and before it retires that key."""
     first = nodes.first.rotation()
-    look = first._bound_meanwhile
+    look = first._row_needs.has_more
     work = [lambda other: fill(other, ATTO, ["two"], nodes.estate.clock)]
 
     def looked(*args: object) -> bool:
@@ -96,7 +96,7 @@ async def test_what_is_sealed_with_the_old_key_at_the_other_node_keeps_that_key(
             at_the_other_node(nodes, work.pop())
         return found
 
-    monkeypatch.setattr(first, "_bound_meanwhile", looked)
+    monkeypatch.setattr(first._row_needs, "has_more", looked)
     assert (await first.run(OPERATOR)).left == []
     assert await nodes.versions() == {1: KeyState.RETIRED, 2: KeyState.ACTIVE}
     assert await first.needs() == {2: 2}

@@ -11,7 +11,7 @@ from strongroom.core.errors import Conflict, InvalidInput, VaultError
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.custody.custody import Custody
 from strongroom.core.security.custody.replicas import Replica
-from strongroom.core.security.custody.rotation import CHUNK
+from strongroom.core.security.custody.resealing import CHUNK
 from strongroom.core.security.keys.ring import CHECKPOINT, TRAIL
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.versions import KeyState, load_versions
@@ -171,7 +171,7 @@ async def test_a_process_that_appears_at_the_last_moment_is_waited_for(
     """After the look without a lock; it has the old key alone until it looks itself."""
     custody, late = await filled(estate, count=1), await estate.start()
     rotation = custody.rotation()
-    real, looks = rotation._without, list[int]()
+    real, looks = rotation._agreement.without, list[int]()
 
     def without(connection: Connection, version: int) -> Sequence[Replica]:
         looks.append(version)
@@ -181,7 +181,7 @@ async def test_a_process_that_appears_at_the_last_moment_is_waited_for(
         await late.look()
 
     await late.look()
-    monkeypatch.setattr(rotation, "_without", without)
+    monkeypatch.setattr(rotation._agreement, "without", without)
     monkeypatch.setattr(estate.clock, "sleep", pause)
     assert await rotation.begin(OPERATOR) == 2
     assert looks == [2, 2, 2, 2]
@@ -245,14 +245,14 @@ async def test_of_two_changes_at_once_with_different_keys_one_does_nothing(estat
     await filled(estate, place.source(KEY), count=1)
     custody, other = [await estate.start(place.source(KEY, key)) for key in (OTHER_KEY, THIRD_KEY)]
     first, second = custody.rotation(), other.rotation()
-    ready = await first._make_ready(await first.versions())
-    theirs = await second._make_ready(await second.versions())
+    ready = await first._next_key.make_ready(await first.versions())
+    theirs = await second._next_key.make_ready(await second.versions())
     with pytest.raises(Conflict, match="Another change") as raised:
         await first._activate(OPERATOR, ready)
     assert raised.value.instance_code == "other_rotation"
     await second._activate(OPERATOR, theirs)
     with pytest.raises(Conflict, match="Another change"):  # it read the versions before
-        await first._make_ready([one for one in await first.versions() if one.version == 1])
+        await first._next_key.make_ready([one for one in await first.versions() if one.version == 1])
     await second.finish(OPERATOR)
     assert KeyState.ACTIVE in (await states(custody)).values()
     assert await assert_all_open(await estate.start(place.source(THIRD_KEY))) == 1
