@@ -21,8 +21,8 @@ from strongroom.core.errors import Conflict
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.guard.approvals.parking import ParkedRequests
-from strongroom.core.intents.resolver import Resolver
 from strongroom.core.intents.signing import Signing
+from strongroom.core.intents.verdicts import Verdicts
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom_sandbox.atto.faults.faults import Refusal
 from support.atto_network import AttoNetwork
@@ -250,7 +250,7 @@ async def test_what_arrives_is_received_once_wherever_the_process_dies(
     "point",
     [
         CrashPoint(name=f"{Signing.sign.__qualname__}.<locals>.unit", committed=True),
-        CrashPoint(name=f"{Resolver._store_final.__qualname__}.<locals>.unit", committed=False),
+        CrashPoint(name=f"{Verdicts.store_final.__qualname__}.<locals>.unit", committed=False),
     ],
     ids=["signed", "confirmed"],
 )

@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from strongroom.core.errors import Unavailable
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected, Unknown, Verdict
-from strongroom.core.intents.resolver import Effects, IntentGone, Network, Pace, Resolver
+from strongroom.core.intents.network import Effects, Network
+from strongroom.core.intents.resolver import Pace, Resolver
 from strongroom.core.intents.signing import Signing
 from strongroom.core.intents.store import load_intent, record_accepted, record_rejected, reject_all
 from strongroom.core.intents.tables import intent as intent_table
+from strongroom.core.intents.verdicts import IntentGone
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics, Status
 from strongroom.core.security.audit import Audit

@@ -42,8 +42,8 @@ from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.errors import Conflict
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Intent
-from strongroom.core.intents.resolver import Effects
-from strongroom.core.intents.resolver import Network as IntentNetwork
+from strongroom.core.intents.network import Effects
+from strongroom.core.intents.network import Network as IntentNetwork
 from strongroom.core.intents.signing import Draft, Unsigned
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal

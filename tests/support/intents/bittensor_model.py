@@ -37,8 +37,9 @@ from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
-from strongroom.core.intents.resolver import Effects, Pace
-from strongroom.core.intents.resolver import Network as IntentNetwork
+from strongroom.core.intents.network import Effects
+from strongroom.core.intents.network import Network as IntentNetwork
+from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Unsigned
 from strongroom.core.intents.store import list_intents, load_open_slots
 from strongroom.core.security.access import Principal

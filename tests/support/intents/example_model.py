@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from strongroom.core.intents.intent import Intent, Verdict
-from strongroom.core.intents.resolver import Effects, Network
+from strongroom.core.intents.network import Effects, Network
 from strongroom.core.intents.signing import Draft, Unsigned
 from strongroom.core.intents.store import load_intent
 from strongroom.core.storage.database import Database, sqlite_url

@@ -19,8 +19,8 @@ from sqlalchemy.engine import URL
 from strongroom.core.errors import StrongroomError
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Intent, Outcome
-from strongroom.core.intents.resolver import Effects
-from strongroom.core.intents.resolver import Network as IntentNetwork
+from strongroom.core.intents.network import Effects
+from strongroom.core.intents.network import Network as IntentNetwork
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SigningGate

@@ -17,7 +17,8 @@ from sqlalchemy.engine import URL
 from strongroom.core.errors import StrongroomError
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Intent, Outcome
-from strongroom.core.intents.resolver import Effects, Network, Pace, Resolver
+from strongroom.core.intents.network import Effects, Network
+from strongroom.core.intents.resolver import Pace, Resolver
 from strongroom.core.intents.signing import Signing
 from strongroom.core.intents.store import list_intents
 from strongroom.core.runtime.background import Background

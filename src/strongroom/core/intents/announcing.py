@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from strongroom.core.announcements import Announcement, Announcer
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
+from strongroom.core.intents.network import Effects
 from strongroom.core.intents.payments import Paid, payment_of
-from strongroom.core.intents.resolver import Effects
 from strongroom.core.intents.store import load_intent
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.policy import Granted

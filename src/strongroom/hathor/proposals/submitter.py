@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from strongroom.core.clock import Clock
-from strongroom.core.intents.resolver import Resolution
+from strongroom.core.intents.network import Resolution
 from strongroom.core.intents.steps import log_signed
 from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.security.access import Principal
