@@ -6,11 +6,9 @@ from functools import partial
 from typing import Any
 
 import structlog
-from litestar.types import ASGIApp
 
 from strongroom.core.coordination.loops import Loop, LoopContext
 from strongroom.core.errors import Conflict
-from strongroom.core.http.door import DoorRules
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import is_loopback
 from strongroom.core.http.listener import Surface
@@ -23,30 +21,18 @@ from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.node_gauges import NodeGauges
 from strongroom.core.runtime.readings import Sample
 from strongroom.core.runtime.telemetry import Status
-from strongroom.core.security.authentication import Gatekeeper
-from strongroom.hathor.api.admission import Admission, Clients
-from strongroom.hathor.api.application import FirstApi, Services, create_application
 from strongroom.hathor.api.cors import HEADERS
-from strongroom.hathor.api.first_api.access import LegacyAccess
-from strongroom.hathor.api.first_api.proposals import LegacyProposals
-from strongroom.hathor.api.first_api.wallets import LegacyWallets
-from strongroom.hathor.api.live.delivery import Realtime
-from strongroom.hathor.api.live.rights import CHECK_S, SocketRights
-from strongroom.hathor.api.live.sockets import MAX_FRAME, SocketApplication, SocketRules
-from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
-from strongroom.hathor.api.network.node import NodeView
-from strongroom.hathor.api.network.operations import OperationRules, Operations
+from strongroom.hathor.api.live.rights import CHECK_S
+from strongroom.hathor.api.live.sockets import MAX_FRAME
 from strongroom.hathor.api.refusal import before_opening, refused_at_door
-from strongroom.hathor.api.wallets.registration import Registration, RegistrationRules
+from strongroom.hathor.applications import Applications, Live
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.gateway.push import HttpPushNode
 from strongroom.hathor.index.blocks import read_best_height
-from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.notifications import outbox as pushes
-from strongroom.hathor.notifications.devices import Devices
 from strongroom.hathor.notifications.events import wallet_events
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
@@ -59,15 +45,12 @@ from strongroom.hathor.proposals.broadcaster import (
     ProposalEffects,
     TransactionNetwork,
 )
-from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
 from strongroom.hathor.settings import API_SURFACE, SOCKET_SURFACE, HathorSettings
 from strongroom.hathor.sync.daemon import Sync, SyncReports, SyncSettings
 from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins, WrongSourceError
-from strongroom.hathor.wallets.access import WalletReader
-from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.loading import LOOK_S, WalletLoader
 from strongroom.hathor.wallets.registry import read_wallet
 
@@ -83,8 +66,6 @@ REALTIME = "hathorRealtime"
 PUSH = "hathorPush"
 SOCKETS_ROUTE = "/"
 SYNC_LEASE = "sync"
-LOAD_WAIT_S = 3.0
-"""Of the ten seconds that clients wait for an answer."""
 NODE_CHECK_S = 10.0
 RECHECK_S = 10.0
 EXPIRE_MESSAGES_S = 300.0
@@ -105,8 +86,8 @@ class HathorLedger(LedgerBase[HathorSettings]):
         self.versions = Versions(self.database, self.http_node, clock)
         self._push_node = HttpPushNode(settings.node_url)
         self.bus = Bus()
-        self._outbox_reader = OutboxReader(self.database, DESTINATION)
-        self._realtime: Realtime | None = None
+        self.outbox_reader = OutboxReader(self.database, DESTINATION)
+        self._live: Live | None = None
         self._pusher: Pusher | None = None
         for close in (self.node.close, self.http_node.close, self._push_node.close):
             self.stack.push_async_callback(close)
@@ -116,7 +97,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     async def assemble(self) -> None:
         self._open_bus()
-        await self._outbox_reader.begin()  # before anybody can join
+        await self.outbox_reader.begin()  # before anybody can join
         self._pusher = self._open_pusher()
         self._broadcaster = Broadcaster(
             network=TransactionNetwork(self._push_node, self.clock),
@@ -167,12 +148,9 @@ class HathorLedger(LedgerBase[HathorSettings]):
         )
 
     def applications(self) -> Mapping[str, Any]:
-        tokens = Tokens(self.settings.api.auth_secrets, self.clock, self.entropy)
-        reader = WalletReader(self.database, self.clock, self.settings.network)
-        return {
-            API_SURFACE: self._application(tokens, reader),
-            SOCKET_SURFACE: self._socket_application(tokens, reader),
-        }
+        applications = Applications(self, self._submitter)
+        self._live = applications.live()
+        return {API_SURFACE: applications.api(), SOCKET_SURFACE: self._live.application}
 
     def surfaces(self) -> list[Surface]:
         """The API for wallets; none without AUTH_SECRET, for then nobody could hold a token."""
@@ -218,12 +196,12 @@ class HathorLedger(LedgerBase[HathorSettings]):
         loops.start(loops.every(WALLETS, RECHECK_S, self.loader.recheck, part="recheck"))
         loops.check(WALLETS, self.loader.check, part="loads")
         self.background.start(self.bus.run())
-        if (realtime := self._realtime) is not None:
-            loops.start(loops.run(REALTIME, lambda context: realtime.run(context.health)))
+        if (live := self._live) is not None:
+            loops.start(loops.run(REALTIME, lambda context: live.realtime.run(context.health)))
             if self.settings.sockets.require_token:
-                loops.start(loops.every(REALTIME, CHECK_S, self._socket_rights.end_outdated, part="tokens"))
+                loops.start(loops.every(REALTIME, CHECK_S, live.rights.end_outdated, part="tokens"))
             watch_backlog(
-                loops, REALTIME, self._backlog(DESTINATION, last_read_id=lambda: self._outbox_reader.last_id)
+                loops, REALTIME, self._backlog(DESTINATION, last_read_id=lambda: self.outbox_reader.last_id)
             )
         if self._pusher is not None:
             loops.check(PUSH, self._pusher.check, part="deliveries")
@@ -283,102 +261,6 @@ class HathorLedger(LedgerBase[HathorSettings]):
             service=service,
             rules=PushRules(providers=push.providers, age_s=push.age_s),
         )
-
-    def _socket_application(self, tokens: Tokens, reader: WalletReader) -> SocketApplication:
-        settings = self.settings.sockets
-        metrics = SocketMetrics(self.metrics)
-        subscriptions = Subscriptions(metrics)
-        self._socket_rights = SocketRights(reader, tokens)
-        self._realtime = Realtime(
-            outbox_reader=self._outbox_reader,
-            bus=self.bus,
-            clock=self.clock,
-            subscriptions=subscriptions,
-            metrics=metrics,
-            amounts=self.settings.api.amounts,
-        )
-        return SocketApplication(
-            reader=reader,
-            rights=self._socket_rights,
-            attempts=self.attempts,
-            subscriptions=subscriptions,
-            metrics=metrics,
-            rules=SocketRules(
-                require_token=settings.require_token,
-                max_connections=settings.max_connections,
-                max_subscriptions=settings.max_subscriptions,
-                proxies=self.settings.api.proxies,
-            ),
-        )
-
-    def _application(self, tokens: Tokens, reader: WalletReader) -> ASGIApp:
-        api = self.settings.api
-        clients = Clients(self.rates, api.proxies, burst=api.auth_requests_a_minute)
-        rules = RegistrationRules(
-            network=self.settings.network,
-            max_gap=self.settings.max_address_gap,
-            max_retries=api.max_load_retries,
-            confirm_first_address=api.confirm_first_address,
-            load_wait_s=LOAD_WAIT_S,
-            clock_skew_s=api.clock_skew_s,
-        )
-        proposals = Proposals(reader, self.versions, self.entropy, self.withdrawals)
-        services = Services(
-            database=self.database,
-            registration=Registration(
-                database=self.database,
-                clock=self.clock,
-                tokens=tokens,
-                loader=self.loader,
-                rules=rules,
-            ),
-            devices=Devices(reader),
-            proposals=proposals,
-            submitter=self._submitter,
-            supplies=Supplies(self.database, self.clock, self.settings.network),
-            node_view=NodeView(node=self.http_node, versions=self.versions, clock=self.clock),
-            operations=self._operations(),
-            first_api=self._first_api(rules, proposals) if api.legacy else None,
-        )
-        return create_application(
-            services,
-            Admission(reader, tokens, clients, self.attempts, self._legacy_access() if api.legacy else None),
-            self.metrics,
-            prefix=api.prefix,
-            amounts=api.amounts,
-        )
-
-    def _legacy_access(self) -> LegacyAccess:
-        """The first API is open on loopback, elsewhere behind API tokens."""
-        api = self.settings.api
-        return LegacyAccess(
-            self.attempts.around(Gatekeeper(self.token_check, required=not is_loopback(api.host))),
-            api.proxies,
-            DoorRules(bound_to=api.host, allowed=api.callers),
-        )
-
-    def _first_api(self, rules: RegistrationRules, proposals: Proposals) -> FirstApi:
-        return FirstApi(
-            wallets=LegacyWallets(database=self.database, clock=self.clock, loader=self.loader, rules=rules),
-            proposals=LegacyProposals(
-                proposals=proposals,
-                entropy=self.entropy,
-                network=self.settings.network,
-                submitter=self._submitter,
-                versions=self.versions,
-            ),
-        )
-
-    def _operations(self) -> Operations:
-        api = self.settings.api
-        rules = OperationRules(
-            network=self.settings.network.name,
-            stage=api.stage,
-            health_key=api.health_key,
-            max_blocks_behind=api.max_blocks_behind,
-        )
-        redis_answers = (lambda: self.bus.is_shared) if self.settings.redis is not None else None
-        return Operations(self.database, self.http_node, self.clock, rules, redis_answers)
 
     def _workers(self) -> list[Loop]:
         """What one process does for all."""

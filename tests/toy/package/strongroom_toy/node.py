@@ -36,7 +36,7 @@ class Overtaken(Rejected):
 
 
 class ToyNode:
-    """A node over HTTP: the `Network` of `core.intents.resolver`."""
+    """A node over HTTP: the `Network` of `core.intents.network`."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -94,7 +94,7 @@ class PaymentDraft:
 
 
 class PaymentEffects:
-    """The `Effects` of `core.intents.resolver`: what an outcome changes in the ledger's own tables."""
+    """The `Effects` of `core.intents.network`: what an outcome changes in the ledger's own tables."""
 
     def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> None:
         row = lock_account(connection, intent.account)
