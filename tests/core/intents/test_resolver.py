@@ -1,8 +1,7 @@
 """The outcome of an intent is found out: lost answers, late answers, other processes, restarts."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -35,6 +34,7 @@ from support.intents.example_ledger import (
     paid,
     sign_digest,
 )
+from support.intents.scripted import Scripted
 from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
@@ -94,30 +94,6 @@ def start(clock: ManualClock, background: Background) -> Start:
 @pytest.fixture
 def resolver(start: Start, database: Database, node: ExampleNode, effects: ExampleEffects) -> Resolver[int]:
     return start(database, node, effects)
-
-
-class Scripted:
-    """A network that gives the verdicts of a list, and notes what it was asked."""
-
-    def __init__(self, *answers: Verdict | Exception) -> None:
-        self.answers = deque(answers)
-        self.asked: list[str] = []
-        self.batches: list[int] = []
-
-    async def offer(self, intent: Intent) -> Verdict:
-        self.asked.append(f"offer {intent.attempts}")
-        return self._next()
-
-    async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
-        self.asked.append("follow")
-        self.batches.append(len(intents))
-        return {one.id: self._next() for one in intents}
-
-    def _next(self) -> Verdict:
-        answer = self.answers.popleft()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 async def load(database: Database, intent: Intent) -> Intent:
