@@ -82,6 +82,7 @@ COMMANDS = (
     "audit",
     "backup",
     "completion",
+    "config",
     "copy",
     "restore",
     "verify",

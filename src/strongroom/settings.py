@@ -10,6 +10,7 @@ import structlog
 
 from strongroom.admin.settings import SURFACE as CONSOLE
 from strongroom.admin.settings import AdminSettings, read_admin_settings
+from strongroom.core.described import Read, Recorder, Subject
 from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment, Secret
 from strongroom.core.guard.settings import GuardSettings, read_guard_settings
 from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
@@ -17,13 +18,14 @@ from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
 from strongroom.core.http.requests.access_log import AccessLogged, read_access_log
 from strongroom.core.http.requests.traced import read_traces_url
-from strongroom.core.http.tls.settings import TlsSettings, read_tls
+from strongroom.core.http.tls.settings import COMMON, TlsSettings, read_tls
 from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
 from strongroom.core.messaging.bus import read_redis_url
 from strongroom.core.security.attempts import FREE
 from strongroom.core.transparency.settings import CheckpointSettings, read_checkpoint_settings
 from strongroom.core.webhooks.settings import WebhookSettings, read_webhook_settings
 from strongroom.registry import LEDGERS
+from strongroom.variables import process_subjects
 
 log = structlog.get_logger(__name__)
 
@@ -145,11 +147,35 @@ def known_names() -> frozenset[str]:
         SHORT_SECRETS_VARIABLE,
         *(name for ledger in LEDGERS for name in ledger.named_by),
     }
-    for variables in ({}, EVERYTHING_SET):
-        environment = Environment(variables)
-        _read(environment, NAMES)
+    for environment in _recorded():
         names |= environment.names_read
     return frozenset(names)
+
+
+@cache
+def _recorded() -> tuple[Recorder, ...]:
+    """What was read with no variable set, and with those that lead to all others."""
+    environments = tuple(Recorder(variables) for variables in ({}, EVERYTHING_SET))
+    for environment in environments:
+        _read(environment, NAMES)
+    return environments
+
+
+def how_read() -> Mapping[str, Read]:
+    """How each variable of the settings is read, by its name."""
+    found: dict[str, Read] = {}
+    for environment in _recorded():
+        for name, read in environment.reads.items():
+            if name not in found or found[name].weight < read.weight:
+                found[name] = read
+    return found
+
+
+@cache
+def subjects() -> tuple[Subject, ...]:
+    """Every variable with its meaning: those of the process, then those of each ledger."""
+    of_ledgers = (subject for ledger in LEDGERS for subject in ledger.explained_variables())
+    return (*process_subjects((MANAGEMENT, CONSOLE, *SURFACES), COMMON), *of_ledgers)
 
 
 def check_names(variables: Mapping[str, str]) -> None:

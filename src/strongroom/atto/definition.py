@@ -1,10 +1,11 @@
 """Describes the Atto ledger to the server and the commands, without importing what runs it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
+from strongroom.core.described import Subject
 from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.vocabulary import Payloads, Vocabulary
@@ -57,6 +58,11 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
 
     def read_settings(self, environment: Environment, data: Path, host: str) -> AttoSettings:
         return read_atto_settings(environment, data, host)
+
+    def explained_variables(self) -> Sequence[Subject]:
+        from strongroom.atto.variables import SUBJECTS
+
+        return SUBJECTS
 
     def engines(self) -> Mapping[str, str]:
         from strongroom.atto.gateway.work_engines import load_engine

@@ -1,7 +1,7 @@
 """What the registry knows of the Bittensor ledger without running it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from strongroom.bittensor.settings import (
     BittensorSettings,
     read_bittensor_settings,
 )
+from strongroom.core.described import Subject
 from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.token_rules import TokenRules
@@ -77,6 +78,11 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
     def read_settings(self, environment: Environment, data: Path, host: str) -> BittensorSettings:
         return read_bittensor_settings(environment, data, host)
+
+    def explained_variables(self) -> Sequence[Subject]:
+        from strongroom.bittensor.variables import SUBJECTS
+
+        return SUBJECTS
 
     def make(self, settings: BittensorSettings, surroundings: Surroundings) -> "BittensorLedger":
         from strongroom.bittensor.ledger import BittensorLedger

@@ -25,6 +25,7 @@ OF_EVERY_LEDGER = {
     "seal": "seal:seal",
     "unseal": "seal:unseal",
     "copy": "databases.copy:copy",
+    "config": "about.config:config",
     "adopt": "adoption.adopt:adopt",
     "restore": "databases.restore:restore",
     "verify": "databases.restore:verify",

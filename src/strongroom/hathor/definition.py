@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from strongroom.core.described import Subject
 from strongroom.core.environment import Environment
 from strongroom.core.errors import VaultError
 from strongroom.core.guard.rule import approval_scope
@@ -56,6 +57,11 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
 
     def read_settings(self, environment: Environment, data: Path, host: str) -> HathorSettings:
         return read_hathor_settings(environment, data, host)
+
+    def explained_variables(self) -> Sequence[Subject]:
+        from strongroom.hathor.variables import SUBJECTS
+
+        return SUBJECTS
 
     def make(self, settings: HathorSettings, surroundings: Surroundings) -> "HathorLedger":
         from strongroom.hathor.ledger import HathorLedger

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Clock, Entropy
+from strongroom.core.described import Subject
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import InvalidInput, VaultError
 from strongroom.core.guard.administration import GuardAdministration
@@ -229,6 +230,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
     @abstractmethod
     def make(self, settings: S, surroundings: Surroundings) -> L:
         """Makes a ledger that is not open yet."""
+
+    def explained_variables(self) -> Sequence[Subject]:
+        """What each variable of the ledger is for, by subject, as `strongroom config` shows it."""
+        return ()
 
     def keeps_payment(self, settings: S, kind: str, age_ms: int) -> bool:
         """Whether a signed payload of this kind and age must still be stored."""
