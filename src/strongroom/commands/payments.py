@@ -12,6 +12,7 @@ from rich.text import Text
 from strongroom.commands.context import Administrator, named_or_configured
 from strongroom.core.clock import SystemClock, parse_instant
 from strongroom.core.errors import NotFound, StrongroomError
+from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import (
     MAX_PAGE,
@@ -21,7 +22,7 @@ from strongroom.core.intents.payments import (
     newest_first,
 )
 from strongroom.core.ledger.contract import AnyLedger
-from strongroom.core.ledger.life.facts import Life
+from strongroom.core.ledger.life.facts import Facts, Life
 from strongroom.core.ledger.life.reading import find_lives
 from strongroom.core.terminal import minute, print_table, second
 from strongroom.registry import BY_NAME, LEDGERS
@@ -33,6 +34,8 @@ LedgerName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 WAITING = "WAITING"
 """In place of a state, of what is not signed: it waits for approval, or ended without it."""
+SPENT = "SPENT"
+"""The same, of what was signed or given out after approval, and is no payment that the service keeps."""
 STATES = ", ".join(one.value for one in Outcome)
 MOMENT = "2026-11-21 or 2026-11-21T08:57:00Z"
 
@@ -107,7 +110,11 @@ def payment(
     for one in found:
         if as_json:
             document = one.document
-            known = document["payment"] or {"id": None, "ledger": document["ledger"], "state": WAITING}
+            known = document["payment"] or {
+                "id": one.facts.network_id or None,
+                "ledger": document["ledger"],
+                "state": SPENT if _is_spent(one.facts) else WAITING,
+            }
             typer.echo(json.dumps({**known, "approval": document["approval"], "life": document["life"]}))
         else:
             _tell(one)
@@ -124,6 +131,10 @@ async def _lives(ledger: AnyLedger, name: str) -> Sequence[Life]:
         return await find_lives(running, name, SystemClock().now_ms())
 
 
+def _is_spent(facts: Facts) -> bool:
+    return facts.approval is not None and facts.approval.state is ApprovalState.SPENT
+
+
 def _tell(life: Life) -> None:
     facts = life.facts
     if (payment := facts.payment) is not None:
@@ -133,7 +144,8 @@ def _tell(life: Life) -> None:
         typer.echo(f"{facts.ledger} {payment.kind} {facts.network_id}: {state}{amount}{whom}")
         typer.echo(f"wallet {payment.wallet or '?'}, account {payment.account}")
     elif facts.approval is not None:
-        typer.echo(f"{facts.ledger} {facts.approval.terms.get('kind', '')}: not signed, {facts.approval.id}")
+        state = "ended" if _is_spent(facts) else "not signed"
+        typer.echo(f"{facts.ledger} {facts.approval.terms.get('kind', '')}: {state}, {facts.approval.id}")
     table = Table("UTC", "", "", box=None)
     for step in life.steps:
         table.add_row(second(step.at_ms), step.word.value, Text(step.text))

@@ -164,3 +164,21 @@ def test_what_is_not_signed_says_what_it_waits_for(approval: Approval, words: st
     steps = told(approval)
     assert [one.word for one in steps][:2] == [Word.ASKED, Word.WAITED]
     assert words in steps[-1].text
+
+
+@pytest.mark.parametrize(
+    ("network_id", "word", "text"),
+    [
+        ("AB", Word.SIGNED, "It was signed, once, as AB. No payment with this id is kept"),
+        ("", Word.TOLD, "What it asked for was given out, once."),
+    ],
+)
+def test_what_an_approval_was_spent_on_is_told_without_its_payment(
+    network_id: str, word: Word, text: str
+) -> None:
+    """A message's signature, an export, or a payment whose time is over."""
+    spent = replace(ASKED, state=ApprovalState.SPENT, ended_at_ms=900)
+    known = Facts(ledger="toy", payment=None, network_id=network_id, approval=spent)
+    last = life_of(known, NOW_MS).steps[-1]
+    assert (last.at_ms, last.word) == (900, word)
+    assert last.text.startswith(text)

@@ -56,7 +56,7 @@ class Facts:
     ledger: str
     payment: PaymentRecord | None
     network_id: str
-    """The payment's id as the network writes it; empty: nothing is signed yet."""
+    """The payment's id as the network writes it; without a payment, what an approval was spent on. Empty: nothing is signed."""
     approval: Approval | None
     deliveries: Sequence[Delivery] = ()
     tellings: Sequence[Telling] = ()

@@ -1,6 +1,7 @@
 """Finds a payment by any of its names, and reads what is stored of it: rows alone, so that every replica tells the same."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import Connection
@@ -23,7 +24,9 @@ MAX_NAME: Final = 190
 
 
 async def find_lives(ledger: Ledger, name: str, now_ms: int) -> Sequence[Life]:
-    """The payments that the name names, the newest first, or the requests with it that wait for approval.
+    """All that the name names: payments, the newest first, then requests with it that wait for approval.
+
+    A client chooses its names, so one name may be a payment's key and another's request: none hides the other.
 
     Raises:
         NotFound: it names none of this ledger; Unavailable: the database does not answer.
@@ -37,36 +40,43 @@ async def find_lives(ledger: Ledger, name: str, now_ms: int) -> Sequence[Life]:
 def _read(connection: Connection, ledger: Ledger, name: str, now_ms: int) -> list[Facts]:
     if not name or len(name) > MAX_NAME or not name.isprintable():
         return []
-    intents = _intents(connection, name)
-    if intents:
-        return [_facts(connection, ledger, intent, now_ms) for intent in intents]
-    waiting = _waiting(connection, name, now_ms)
+    own = approvals.load(connection, name) if name.isascii() else None
+    if own is not None and own.purpose is not Purpose.SIGNATURE:
+        own = None
+    intents = _intents(connection, name, own)
+    signed = {intent.id for intent in intents}
+    waiting = [one for one in _waiting(connection, name, own, now_ms) if one.payload_id not in signed]
     return [
-        Facts(ledger=ledger.definition.name, payment=None, network_id="", approval=one) for one in waiting
+        *(_facts(connection, ledger, intent, now_ms) for intent in intents),
+        *(_unsigned(ledger, one) for one in waiting),
     ]
 
 
-def _intents(connection: Connection, name: str) -> list[Intent]:
-    try:
-        named = load_intent(connection, parse_payment_id(name))
-    except InvalidInput:
-        named = None
-    if named is not None:
-        return [named]
-    found = list_intents(connection, limit=MAX_LIVES, client_key=name)
+def _intents(connection: Connection, name: str, own: Approval | None) -> list[Intent]:
+    ids = [] if own is None or own.payload_id is None else [own.payload_id]
+    with suppress(InvalidInput):
+        ids.append(parse_payment_id(name))
+    found = [load_intent(connection, one) for one in ids]
+    named = [intent for intent in found if intent is not None]
+    named += list_intents(connection, limit=MAX_LIVES, client_key=name)
     if name.isascii():
-        found = list_intents(connection, limit=MAX_LIVES, request_id=name) or found
-    return found
+        named += list_intents(connection, limit=MAX_LIVES, request_id=name)
+    return sorted({one.id: one for one in named}.values(), key=lambda one: (-one.created_at_ms, one.id))
 
 
-def _waiting(connection: Connection, name: str, now_ms: int) -> list[Approval]:
-    """What is not signed. What has ended unsigned is found by the approval's own id alone."""
-    own = approvals.load(connection, name) if name.isascii() else None
-    if own is not None and own.purpose is Purpose.SIGNATURE:
-        return [own]
-    waiting = approvals.select_open(connection, Purpose.SIGNATURE, now_ms)
-    ids = [one.id for one in waiting if name in {one.key, one.principal.request_id}]
-    return approvals.load_many(connection, ids[-MAX_LIVES:]) if ids else []
+def _waiting(connection: Connection, name: str, own: Approval | None, now_ms: int) -> list[Approval]:
+    """What waits. What has ended is found by the approval's own id alone."""
+    ids = [] if own is None else [own.id]
+    open_ones = approvals.select_open(connection, Purpose.SIGNATURE, now_ms)
+    ids += [one.id for one in open_ones if name in {one.key, one.principal.request_id}][-MAX_LIVES:]
+    return approvals.load_many(connection, ids) if ids else []
+
+
+def _unsigned(ledger: Ledger, approval: Approval) -> Facts:
+    """Of a request without a payment: nothing is signed yet, or what it was spent on is not kept."""
+    spent_on = approval.payload_id
+    network_id = "" if spent_on is None else ledger.definition.network_id(spent_on)
+    return Facts(ledger=ledger.definition.name, payment=None, network_id=network_id, approval=approval)
 
 
 def _facts(connection: Connection, ledger: Ledger, intent: Intent, now_ms: int) -> Facts:

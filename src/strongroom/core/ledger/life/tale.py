@@ -54,6 +54,8 @@ def _asking(facts: Facts, now_ms: int) -> Iterator[Step]:
     yield Step(word=Word.ASKED, at_ms=asked_at_ms, text=f"{who} {asker}{request}{name}.")
     if approval is not None:
         yield from _approving(approval, now_ms)
+        if payment is None and approval.state is ApprovalState.SPENT:
+            yield _spent(approval, facts.network_id)
 
 
 def _approving(approval: Approval, now_ms: int) -> Iterator[Step]:
@@ -95,6 +97,14 @@ def _approving(approval: Approval, now_ms: int) -> Iterator[Step]:
             yield Step(word=Word.NEXT, at_ms=None, text=text)
         case _:
             return
+
+
+def _spent(approval: Approval, network_id: str) -> Step:
+    """How a request ended whose payment this service does not have, because it is none, or was forgotten."""
+    if not network_id:
+        return Step(word=Word.TOLD, at_ms=approval.ended_at_ms, text="What it asked for was given out, once.")
+    text = f"It was signed, once, as {network_id}. No payment with this id is kept: it is none, or its time is over."
+    return Step(word=Word.SIGNED, at_ms=approval.ended_at_ms, text=text)
 
 
 def _of_payment(payment: PaymentRecord, network_id: str) -> Iterator[Step]:
