@@ -18,7 +18,7 @@ from strongroom.commands.migrate import DryRun
 from strongroom.commands.migrate import migrate as run_migrations
 from strongroom.commands.sync import sync
 from strongroom.core.clock import SystemClock
-from strongroom.core.environment import SettingsError
+from strongroom.core.environment import SettingsError, is_utf8
 from strongroom.core.errors import StrongroomError
 from strongroom.core.ledger.contract import AbsentNetwork
 from strongroom.core.ledger.local_networks import require_local_networks
@@ -135,6 +135,9 @@ def _absent_networks(variables: dict[str, str], ledgers: tuple[str, ...]) -> lis
 def main() -> None:
     """Status 2: the command or a setting is wrong. Status 1: it could not be done. Either way, a line says why."""
     os.umask(0o077)  # databases and keys are for their owner alone
+    for number, argument in enumerate(sys.argv):
+        if not is_utf8(argument):
+            _end(2, f"argument {number} has bytes that are no UTF-8: {argument!a}")
     for mistake in BROKEN:
         typer.secho(f"strongroom: warning: {mistake}", err=True, fg="yellow")
     try:

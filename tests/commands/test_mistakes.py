@@ -1,6 +1,7 @@
 """What an operator gets wrong is said in lines that name what to change, never in a traceback."""
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,24 @@ def test_the_variable_that_moves_a_port_is_named(tmp_path: Path, variable: str) 
 def test_migrate_says_which_database_it_brought_up_to_date(tmp_path: Path) -> None:
     ended = run("migrate", variables=GOOD | {"STRONGROOM_DATA": str(tmp_path)})
     assert (ended.status, ended.stdout) == (0, [f"sqlite:///{tmp_path}/atto.sqlite3 is up to date"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "reason"),
+    [
+        (("payments", "--wallet", "\udcff"), {}, r"argument 3 has bytes that are no UTF-8: '\udcff'"),
+        (("backup", "/nowhere/\udcff"), {}, r"argument 2 has bytes that are no UTF-8: '/nowhere/\udcff'"),
+        (("payments",), {"AUTH_SECRET": "\udcff" * 32}, "AUTH_SECRET has bytes that are no UTF-8"),
+        (("doctor",), {"STRONGROOM_DATA": "/\udcff"}, "STRONGROOM_DATA has bytes that are no UTF-8"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused(
+    tmp_path: Path, arguments: Sequence[str], variables: dict[str, str], reason: str
+) -> None:
+    own = {"STRONGROOM_DATA": str(tmp_path), "DEFAULT_SERVER": "http://127.0.0.1:9", "NETWORK": "mainnet"}
+    ended = run(*arguments, variables=own | variables)
+    assert ended.status == 2
+    assert f"strongroom: {reason}" in ended.stderr
 
 
 def test_an_unknown_ledger_is_refused_with_those_there_are() -> None:

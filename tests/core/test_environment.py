@@ -108,7 +108,6 @@ def test_a_url_is_exact_and_a_base_loses_its_last_slash(text: str, base: str) ->
     [
         "node:80",
         "http://",
-        "http:///path",
         "ws://node",
         "http://[::1",
         "http://node:port",
@@ -157,3 +156,28 @@ def test_a_secret_is_never_shown() -> None:
     shown = f"{Secret('open sesame')!r} {Secret('open sesame')} {[Secret('open sesame')]}"
     assert "sesame" not in shown
     assert repr(Secret("")) == "[empty]"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("htp://node:80/hook/canary?token=canary#canary", "htp://node:80"),
+        ("http:///canary", "http://"),
+        ("htp://user:can/ary@node/canary", "node"),
+        ("htp://node/hook?from=canary@b/canary", "b"),
+        ("node/canary", "node"),
+        ("ftp://node?token=canary", "ftp://node"),
+    ],
+)
+def test_of_a_wrong_url_only_the_host_is_shown(text: str, shown: str) -> None:
+    environment = Environment({"NODE": text})
+    environment.url("NODE")
+    assert environment.mistakes == [f"NODE must be an http or https URL, not {shown!r}"]
+
+
+def test_bytes_that_are_no_utf_8_are_a_mistake() -> None:
+    """As Python reads them from the process's environment."""
+    environment = Environment({"KEY": "\udcff" * 32, "NODE": "http://\udcff"})
+    assert environment.secret("KEY") is None
+    assert environment.url("NODE") is None
+    assert environment.mistakes == ["KEY has bytes that are no UTF-8", "NODE has bytes that are no UTF-8"]

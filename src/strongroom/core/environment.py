@@ -69,7 +69,11 @@ class Environment:
 
     def _get(self, name: str) -> str | None:
         self.names_read.add(name)
-        return self._variables.get(name)
+        value = self._variables.get(name)
+        if value is not None and not is_utf8(value):
+            self.mistake(f"{name} has bytes that are no UTF-8")
+            return None
+        return value
 
     def is_set(self, name: str) -> bool:
         return bool(self._get(name))
@@ -145,8 +149,7 @@ class Environment:
         """An http or https URL, exactly as it is set."""
         text = self._get(name) or None
         if text is not None and not _is_web_url(text):
-            shown = text.rpartition("@")[2]  # a password may stand before the @
-            self.mistake(f"{name} must be an http or https URL, not {shown!r}")
+            self.mistake(f"{name} must be an http or https URL, not {_without_secrets(text)!r}")
         return text
 
     def base_url(self, name: str) -> str | None:
@@ -191,6 +194,23 @@ def _read_secret(path: str) -> Secret | None:
     if not text:
         raise ValueError(f"the file {path} is empty")
     return Secret(text)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text from outside was UTF-8; Python keeps other bytes in a form that nothing can write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _without_secrets(url: str) -> str:
+    """A password may stand before the @, with any letters in it; a token in the path or the query."""
+    shown = url.rpartition("@")[2]
+    scheme, colon, rest = shown.partition("://") if "://" in shown else ("", "", shown)
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    return f"{scheme}{colon}{rest[:end]}"
 
 
 def _is_web_url(text: str) -> bool:
