@@ -1,10 +1,12 @@
 """What commands print in tables can be handed to the next command."""
 
+import re
 from io import StringIO
 
 import pytest
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from strongroom.core.terminal import LINE_S, QUIET_S, print_table, progress
 from support.clock import ManualClock
@@ -36,6 +38,26 @@ def test_on_a_narrow_terminal_nothing_is_cut(
     text = shown(capsys)
     assert text.count("k") == 300
     assert "…" not in text
+
+
+@pytest.mark.parametrize("columns", ["1", "40", "80"])
+def test_on_a_terminal_without_room_for_its_columns_each_row_is_a_list(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    names = [f"name {number}" for number in range(11)]
+    table = Table(*names)
+    for row in range(2):
+        table.add_row(*(f"[b]row {row}[/b], {name}" for name in names[:-1]), Text(""))
+    print_table(table)
+    shown = re.sub("\x1b[^m]*m", "", capsys.readouterr().out)
+    told = "".join(shown.split()) if columns == "1" else shown
+    for row in range(2):
+        for name in names[:-1]:
+            line = f"{name}: row {row}, {name}"
+            assert ("".join(line.split()) if columns == "1" else line) in told
+    assert "name 10" not in shown
 
 
 def test_what_ends_within_a_second_shows_no_progress(clock: ManualClock) -> None:

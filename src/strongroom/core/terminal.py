@@ -9,10 +9,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from strongroom.core.clock import Clock, SystemClock, iso_instant
 
 WIDEST = 100_000
+NARROWEST = 8
+"""Letters of a column that still can be read when the rest goes on in the next line."""
+BORDER = 3
+"""Between two columns."""
 QUIET_S = 1.0
 """What takes no longer shows no progress."""
 LINE_S = 10.0
@@ -34,14 +39,39 @@ def second(moment_ms: int | None) -> str:
 
 
 def print_table(table: Table) -> None:
-    """On a terminal, what does not fit goes on in the next line; anywhere else the table is as wide as it must be."""
+    """On a terminal, what does not fit goes on in the next line; anywhere else the table is as wide as it must be.
+
+    On a terminal that is too narrow for its columns, each row is a list of its values.
+    """
     console = Console()
     if not console.is_terminal:
         needed = Console(width=WIDEST).measure(table).maximum
         console = Console(width=max(console.width, needed))
     for column in table.columns:
         column.overflow, column.no_wrap = "fold", False
-    console.print(table)
+    if _least_width(console, table) > console.width:
+        _print_rows(console, table)
+    else:
+        console.print(table)
+
+
+def _least_width(console: Console, table: Table) -> int:
+    """Narrower, columns would be letters below each other, or nothing at all."""
+    widths = [
+        max(console.measure(cell).maximum for cell in (column.header, *column.cells))
+        for column in table.columns
+    ]
+    return sum(min(width, NARROWEST) + BORDER for width in widths)
+
+
+def _print_rows(console: Console, table: Table) -> None:
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        for column, cell in zip(table.columns, cells, strict=True):
+            value = cell if isinstance(cell, Text) else Text.from_markup(str(cell))
+            named = Text.assemble(str(column.header), ": ", value) if str(column.header) else value
+            if value.plain:
+                console.print(named, overflow="fold", highlight=False)
+        console.print()
 
 
 @contextmanager
