@@ -83,6 +83,7 @@ COMMANDS = (
     "backup",
     "completion",
     "config",
+    "explain",
     "copy",
     "restore",
     "verify",

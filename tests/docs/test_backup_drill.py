@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from docs.test_docs import BACKUP, COPIES
+from docs.test_docs import ROOT
 from strongroom_sandbox.ports import default_variables
 from support.atto_service import ATTO, NOBODY
 from support.databases import execute_elsewhere
@@ -20,6 +20,8 @@ from support.ports import own_ports
 from support.processes import Process, strongroom
 from support.waiting import PATIENCE_S
 
+BACKUP = (ROOT / "docs" / "backup.md").read_text()
+COPIES = (ROOT / "docs" / "migrate-sqlite.md").read_text()
 SECRET = "a secret of the drill that is long enough for Hathor"
 SEED = "0x" + "07" * 32
 

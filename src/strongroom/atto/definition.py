@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
+from strongroom.core.advice import Chapter
 from strongroom.core.described import Subject
 from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import approval_scope
@@ -63,6 +64,11 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
         from strongroom.atto.variables import SUBJECTS
 
         return SUBJECTS
+
+    def advice(self) -> Chapter:
+        from strongroom.atto.advice import CHAPTER
+
+        return CHAPTER
 
     def engines(self) -> Mapping[str, str]:
         from strongroom.atto.gateway.work_engines import load_engine

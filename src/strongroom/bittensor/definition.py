@@ -11,6 +11,7 @@ from strongroom.bittensor.settings import (
     BittensorSettings,
     read_bittensor_settings,
 )
+from strongroom.core.advice import Chapter
 from strongroom.core.described import Subject
 from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import approval_scope
@@ -83,6 +84,11 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
         from strongroom.bittensor.variables import SUBJECTS
 
         return SUBJECTS
+
+    def advice(self) -> Chapter:
+        from strongroom.bittensor.advice import CHAPTER
+
+        return CHAPTER
 
     def make(self, settings: BittensorSettings, surroundings: Surroundings) -> "BittensorLedger":
         from strongroom.bittensor.ledger import BittensorLedger

@@ -26,6 +26,7 @@ OF_EVERY_LEDGER = {
     "unseal": "seal:unseal",
     "copy": "databases.copy:copy",
     "config": "about.config:config",
+    "explain": "about.explain:explain",
     "adopt": "adoption.adopt:adopt",
     "restore": "databases.restore:restore",
     "verify": "databases.restore:verify",

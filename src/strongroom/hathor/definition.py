@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from strongroom.core.advice import Chapter
 from strongroom.core.described import Subject
 from strongroom.core.environment import Environment
 from strongroom.core.errors import VaultError
@@ -62,6 +63,11 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
         from strongroom.hathor.variables import SUBJECTS
 
         return SUBJECTS
+
+    def advice(self) -> Chapter:
+        from strongroom.hathor.advice import CHAPTER
+
+        return CHAPTER
 
     def make(self, settings: HathorSettings, surroundings: Surroundings) -> "HathorLedger":
         from strongroom.hathor.ledger import HathorLedger

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
+from strongroom.core.advice import Chapter
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.described import Subject
 from strongroom.core.environment import Environment, Secret
@@ -234,6 +235,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
     def explained_variables(self) -> Sequence[Subject]:
         """What each variable of the ledger is for, by subject, as `strongroom config` shows it."""
         return ()
+
+    def advice(self) -> Chapter | None:
+        """What the error codes mean that only this ledger gives, and what helps."""
+        return None
 
     def keeps_payment(self, settings: S, kind: str, age_ms: int) -> bool:
         """Whether a signed payload of this kind and age must still be stored."""
