@@ -59,6 +59,7 @@ async def test_a_payment_says_everything(office: Office) -> None:
         "ledger": "atto",
         "state": "OPEN",
         "stage": "signed",
+        "execution": None,
         "reason": "Offered once; the network has neither shown it nor proven that it never will",
         "stuck": True,
         "kind": "SEND",

@@ -17,6 +17,7 @@ from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.token_rules import TokenRules
 from strongroom.core.guard.vocabulary import Payloads, Vocabulary
+from strongroom.core.intents.execution import Executions
 from strongroom.core.ledger.contract import (
     AbsentNetwork,
     Check,
@@ -107,6 +108,11 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
         days = settings.retention_days
         return (not days or age_ms < days * DAY_MS) and not kind.startswith(MESSAGE)
+
+    def executions(self) -> Executions:
+        from strongroom.bittensor.extrinsics.executions import ReceiptExecutions
+
+        return ReceiptExecutions()
 
     def events(self) -> Mapping[str, str]:
         from strongroom.bittensor.jobs.events import EVENTS

@@ -13,6 +13,7 @@ from strongroom.commands.context import Administrator, named_or_configured
 from strongroom.core.clock import SystemClock, parse_instant
 from strongroom.core.errors import NotFound, StrongroomError
 from strongroom.core.guard.approvals.approval import ApprovalState
+from strongroom.core.intents.execution import ExecutionState
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import (
     MAX_PAGE,
@@ -54,6 +55,12 @@ def payments(
         str | None, typer.Option("--request", help="Signed for the request with this id (X-Request-Id).")
     ] = None,
     stuck: Annotated[bool, typer.Option("--stuck", help="Open for longer than a minute.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="On the ledger, but what it asks for failed there.")
+    ] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="On the ledger, but nobody can tell what it did there.")
+    ] = False,
     since: Annotated[str | None, typer.Option(help=f"Signed then or later: {MOMENT}.")] = None,
     until: Annotated[str | None, typer.Option(help="Signed before then.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="The newest ones.")] = 100,
@@ -64,6 +71,7 @@ def payments(
         wallet=wallet,
         account=account,
         state=state,
+        execution=_execution(failed=failed, unverified=unverified),
         kind=kind,
         principal=principal,
         rule=rule,
@@ -72,15 +80,15 @@ def payments(
         since_ms=0 if since is None else _moment(since),
         until_ms=None if until is None else _moment(until),
     )
-    found, failed = list[PaymentRecord](), False
+    found, is_away = list[PaymentRecord](), False
     for definition in named_or_configured(ledger):
         try:
             found += asyncio.run(_page(definition, wanted, limit))
         except StrongroomError as error:
-            failed = True
+            is_away = True
             typer.echo(f"{definition.name}: {error.message}", err=True)
     _show(newest_first(found)[:limit], as_json=as_json)
-    if failed:
+    if is_away:
         raise typer.Exit(1)
 
 
@@ -138,7 +146,7 @@ def _is_spent(facts: Facts) -> bool:
 def _tell(life: Life) -> None:
     facts = life.facts
     if (payment := facts.payment) is not None:
-        state = "stuck" if payment.is_stuck else payment.state.value
+        state = _state(payment)
         amount = "" if payment.amount_raw is None else f", {payment.amount_raw} raw"
         whom = "" if payment.destination is None else f" to {payment.destination}"
         typer.echo(f"{facts.ledger} {payment.kind} {facts.network_id}: {state}{amount}{whom}")
@@ -161,7 +169,7 @@ def _show(found: Sequence[PaymentRecord], *, as_json: bool) -> None:
         "id", "ledger", "state", "kind", "wallet", "amount raw", "to", "by", "rule", "signed", "reason"
     )
     for one in found:
-        state = "stuck" if one.is_stuck else one.state.value
+        state = _state(one)
         words = [
             one.kind,
             one.wallet,
@@ -173,6 +181,27 @@ def _show(found: Sequence[PaymentRecord], *, as_json: bool) -> None:
         moments = [minute(one.created_at_ms), one.reason or ""]
         table.add_row(_network_id(one), one.ledger, state, *map(Text, [*words, *moments]))
     print_table(table)
+
+
+def _execution(*, failed: bool, unverified: bool) -> ExecutionState | None:
+    if failed and unverified:
+        raise typer.BadParameter("ask for --failed or for --unverified")
+    if failed:
+        return ExecutionState.FAILED
+    return ExecutionState.UNKNOWN if unverified else None
+
+
+def _state(one: PaymentRecord) -> str:
+    """In a word, for people: what calls for a look stands in place of the state."""
+    if one.is_stuck:
+        return "stuck"
+    match one.execution:
+        case ExecutionState.FAILED:
+            return "failed"
+        case ExecutionState.UNKNOWN:
+            return "unverified"
+        case _:
+            return one.state.value
 
 
 def _document(one: PaymentRecord) -> dict[str, Any]:

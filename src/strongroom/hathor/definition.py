@@ -10,6 +10,7 @@ from strongroom.core.environment import Environment
 from strongroom.core.errors import VaultError
 from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.vocabulary import Vocabulary
+from strongroom.core.intents.execution import Executions
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.storage.adoption.original import Original
@@ -91,6 +92,11 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
 
         del settings, kind
         return age_ms < 1000 * KEPT_S
+
+    def executions(self) -> Executions:
+        from strongroom.hathor.proposals.executions import VoidedExecutions
+
+        return VoidedExecutions()
 
     def events(self) -> Mapping[str, str]:
         from strongroom.hathor.notifications.events import EVENTS

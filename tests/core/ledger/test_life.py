@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from strongroom.core.guard.approvals.approval import Approval, ApprovalState, Purpose, Requirement, Vote
+from strongroom.core.intents.execution import Execution, ExecutionState
 from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.intents.payments import payment_of
 from strongroom.core.ledger.life.facts import Delivery, Facts, Step, Word
@@ -67,8 +68,8 @@ EVENT = QueuedEvent(
 
 
 def told(approval: Approval | None = None, **facts: Any) -> list[Step]:
-    intent = facts.pop("intent", None)
-    payment = None if intent is None else payment_of("toy", intent, NOW_MS)
+    intent, execution = facts.pop("intent", None), facts.pop("execution", None)
+    payment = None if intent is None else payment_of("toy", intent, NOW_MS, execution)
     known = Facts(ledger="toy", payment=payment, network_id="AB", approval=approval, **facts)
     return list(life_of(known, NOW_MS).steps)
 
@@ -129,6 +130,30 @@ def test_where_it_stands_is_told(intent: Intent, words: list[str]) -> None:
     for each in words:
         assert each in text
     assert ("Nothing is lost" in text) is intent.is_open
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "text"),
+    [
+        (ExecutionState.SUCCEEDED, Word.CONFIRMED, "The ledger has it (final)."),
+        (
+            ExecutionState.FAILED,
+            Word.FAILED,
+            "The ledger has it (final), but what it asks for did not happen there: no money. A fee may be spent.",
+        ),
+        (
+            ExecutionState.UNKNOWN,
+            Word.UNVERIFIED,
+            "The ledger has it (final); what it did there is not known: no money. Look it up before you count on it.",
+        ),
+    ],
+)
+def test_what_is_on_the_ledger_without_effect_is_not_confirmed(
+    state: ExecutionState, word: Word, text: str
+) -> None:
+    accepted = replace(INTENT, outcome=Outcome.ACCEPTED, stage="final", resolved_at_ms=1_500)
+    last = told(intent=accepted, execution=Execution(state=state, reason="no money"))[-1]
+    assert (last.at_ms, last.word, last.text) == (1_500, word, text)
 
 
 @pytest.mark.parametrize(

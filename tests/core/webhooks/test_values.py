@@ -7,7 +7,7 @@ from strongroom.core.errors import InvalidInput
 from strongroom.core.webhooks.administration import EndpointStatus
 from strongroom.core.webhooks.document import as_document, event_as_document
 from strongroom.core.webhooks.endpoint import Endpoint, EndpointSecret, EndpointState, Private, Wanted
-from strongroom.core.webhooks.kinds import EVERY_LEDGER, check_patterns, matches
+from strongroom.core.webhooks.kinds import EVERY_LEDGER, check_patterns, left_out, matches
 from strongroom.core.webhooks.queue import EventState, QueuedEvent, QueueState
 from strongroom.core.webhooks.settings import WebhookSettings, read_webhook_settings
 
@@ -187,3 +187,19 @@ def test_deliveries_are_kept_for_ninety_days_at_most() -> None:
     environment = Environment({"STRONGROOM_WEBHOOK_KEEP_SECONDS": "7776000"})
     assert read_webhook_settings(environment).keep_s == 7_776_000
     assert not environment.mistakes
+
+
+@pytest.mark.parametrize(
+    ("wanted", "missing"),
+    [
+        (["payment.confirmed"], ("payment.failed", "payment.unverified")),
+        (["payment.confirmed", "payment.failed"], ("payment.unverified",)),
+        (["payment.*"], ()),
+        (["payment.signed", "freeze.*"], ()),
+        ([], ()),
+    ],
+)
+def test_who_waits_for_confirmations_hears_which_ends_they_miss(
+    wanted: list[str], missing: tuple[str, ...]
+) -> None:
+    assert left_out(wanted) == missing

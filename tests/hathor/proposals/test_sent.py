@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from strongroom.core.intents.execution import ExecutionState
+from strongroom.core.intents.intent import Outcome
+from strongroom.core.intents.payments import PaymentFilter, Payments
+from strongroom.hathor.definition import LEDGER
 from strongroom.hathor.gateway.push import Presence
 from strongroom.hathor.proposals.sent import KEPT_S
 from strongroom.hathor.proposals.sweeper import UNSEEN_S
@@ -30,6 +34,20 @@ async def confirm(client: Client, transaction: Transaction) -> None:
     spent = "UPDATE tx_output SET spent_by = {} WHERE tx_id = {} AND `index` = 1"
     await client.api.database.write(lambda c: execute(c, spent, transaction.id, FUNDS))
     await client.sweep().sweep()
+
+
+async def failed_payments(client: Client) -> list[str]:
+    """Ids of those that lists show as failed; the filter finds the same."""
+    api = client.api
+    payments = Payments("hathor", api.database, api.clock, LEDGER.executions())
+    shown = await payments.page(PaymentFilter())
+    assert {one.state for one in shown} == {Outcome.ACCEPTED}
+    failed = [one for one in shown if one.execution is ExecutionState.FAILED]
+    assert all(one.execution is None and one.reason is None for one in shown if one not in failed)
+    assert all(one.reason is not None and "voided" in one.reason for one in failed)
+    assert await payments.page(PaymentFilter(execution=ExecutionState.FAILED)) == failed
+    assert await payments.page(PaymentFilter(execution=ExecutionState.SUCCEEDED)) == []
+    return [one.id.hex() for one in failed]
 
 
 async def test_the_same_bytes_get_the_same_answer_before_and_after_the_chain_shows_them(
@@ -122,7 +140,9 @@ async def test_what_the_chain_voided_is_not_told_to_be_sent_until_it_comes_back(
     sql = "UPDATE `transaction` SET voided = {} WHERE tx_id = {}"
     await client.api.database.write(lambda c: execute(c, sql, 1, transaction.id))
     assert await client.send(identifier, transaction) == NOT_OPEN
+    assert await failed_payments(client) == [transaction.id]
     await client.api.database.write(lambda c: execute(c, sql, 0, transaction.id))
+    assert await failed_payments(client) == []
     assert await client.send(identifier, transaction) == sent(identifier, transaction)
     assert client.node.pushed == [transaction.encode()]
 

@@ -10,6 +10,7 @@ from strongroom.core.guard.administration import StoredRule
 from strongroom.core.guard.dry_run import Decision
 from strongroom.core.guard.rule import Rule
 from strongroom.core.guard.state import Freeze, FreezeScope
+from strongroom.core.intents.execution import ExecutionState
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import PaymentRecord, document_of
 from strongroom.core.json_decoder import decode_json
@@ -131,8 +132,10 @@ class PaymentView(Answer):
     state: Outcome
     stage: str
     """The ledger's word for how far it has come."""
+    execution: ExecutionState | None
+    """What the ledger did with it once it has it; null: not known yet, or what this ledger accepts has its effect."""
     reason: str | None
-    """Why it was rejected, or what it waits for."""
+    """Why it was rejected, why it failed on the ledger, or what it waits for."""
     stuck: bool
     """Open for longer than a minute."""
     kind: str

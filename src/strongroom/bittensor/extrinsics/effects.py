@@ -10,14 +10,15 @@ from strongroom.bittensor.extrinsics.extrinsic import (
     Dead,
     Extrinsic,
     Finalized,
+    Receipt,
     State,
     extrinsic_of,
     receipt_of,
 )
 from strongroom.bittensor.extrinsics.nonces import lock_account, note_final
-from strongroom.bittensor.extrinsics.store import put_receipt
+from strongroom.bittensor.extrinsics.store import load_receipts, put_receipt
 from strongroom.bittensor.gateway import Head
-from strongroom.core.errors import Unavailable
+from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected
 from strongroom.core.intents.resolver import Resolver
 
@@ -51,6 +52,7 @@ class ExtrinsicEffects:
             note_final(connection, before.public_key, before.nonce, block)
         else:
             lock_account(connection, before.public_key)
+        _keep_known(connection, intent.id, receipt)
         if receipt != NO_RECEIPT or before.state is State.IN_BLOCK:
             put_receipt(connection, intent.id, receipt)
         after = replace(before, state=State(verdict.stage))
@@ -61,3 +63,17 @@ class ExtrinsicEffects:
     def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: Change) -> None:
         del intent, verdict, effect
         self._changed()
+
+
+def _keep_known(connection: Connection, extrinsic_hash: bytes, receipt: Receipt) -> None:
+    """Refuses to forget what another process has read meanwhile: its node had the block's events, and ours had deleted them.
+
+    Raises:
+        OutcomeUnknown: the stored receipt says more of this block; the next look at the chain begins with it.
+    """
+    new = receipt.inclusion
+    if new is None or new.success is not None:
+        return
+    stored = load_receipts(connection, [extrinsic_hash]).get(extrinsic_hash, NO_RECEIPT).inclusion
+    if stored is not None and stored.hash == new.hash and stored.success is not None:
+        raise OutcomeUnknown("Another process has read the block's events meanwhile")

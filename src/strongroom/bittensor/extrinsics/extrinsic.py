@@ -7,6 +7,7 @@ from typing import Final
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import OutcomeUnknown, Unavailable
+from strongroom.core.intents.execution import Execution, ExecutionState
 from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected
 
 
@@ -63,6 +64,18 @@ class Receipt:
 
 
 NO_RECEIPT: Final = Receipt()
+UNREADABLE: Final = "the node no longer had the events of its block"
+NOT_SAID: Final = "the chain gave no reason"
+
+
+def execution_of(inclusion: Inclusion | None) -> Execution:
+    """What the chain did with an extrinsic of a final block."""
+    if inclusion is None or inclusion.success is None:
+        return Execution(state=ExecutionState.UNKNOWN, reason=UNREADABLE)
+    if inclusion.success:
+        return Execution(state=ExecutionState.SUCCEEDED)
+    why = NOT_SAID if inclusion.failure is None else inclusion.failure.message
+    return Execution(state=ExecutionState.FAILED, reason=why)
 
 
 DELEGATE: Final = "delegate"
@@ -126,6 +139,10 @@ class Dead(Rejected):
     failure: Failure
     cause: Unavailable | None = None
     """Why it was not sent."""
+
+
+def finalized(inclusion: Inclusion) -> Finalized:
+    return Finalized(inclusion=inclusion, execution=execution_of(inclusion))
 
 
 POOLED: Final = Pending(stage=State.POOLED)

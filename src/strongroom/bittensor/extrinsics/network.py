@@ -22,13 +22,13 @@ from strongroom.bittensor.extrinsics.extrinsic import (
     POOLED,
     Dead,
     Extrinsic,
-    Finalized,
     InBlock,
     Inclusion,
     Receipt,
     State,
     dead,
     extrinsic_of,
+    finalized,
 )
 from strongroom.bittensor.extrinsics.store import load_receipts
 from strongroom.bittensor.gateway import (
@@ -80,7 +80,7 @@ class _ChainView:
     heads: Heads
     positions: Mapping[bytes, BlockPosition]
     receipts: Mapping[bytes, Receipt]
-    """The stored receipts of extrinsics that were in a block."""
+    """The stored receipts, also those that another process has stored since."""
     events: dict[bytes, Sequence[Event] | None] = field(default_factory=dict)
     """Events by the hash of their block; None: the node has deleted them."""
 
@@ -136,10 +136,8 @@ class ExtrinsicNetwork:
 
     async def _look(self, extrinsics: Sequence[Extrinsic]) -> _ChainView:
         """Reads the stored receipts first, then the blocks: the blocks then are never older than the receipts."""
-        hashes = [one.hash for one in extrinsics if one.state is State.IN_BLOCK]
-        receipts: Mapping[bytes, Receipt] = {}
-        if hashes:
-            receipts = await self._database.read(lambda connection: load_receipts(connection, hashes))
+        hashes = [one.hash for one in extrinsics]
+        receipts = await self._database.read(lambda connection: load_receipts(connection, hashes))
         heads = await self._chain.heads()
         positions = await self._blocks.positions(heads, _wanted(extrinsics, heads))
         return _ChainView(heads=heads, positions=positions, receipts=receipts)
@@ -149,11 +147,12 @@ class ExtrinsicNetwork:
         if position is None:
             return await self._judge_absence(extrinsic, view)
         stored = view.receipts.get(extrinsic.hash, NO_RECEIPT).inclusion
-        is_stored = stored is not None and stored.hash == position.block.hash
-        inclusion = stored if stored is not None and is_stored else await self._inclusion(position, view)
+        # Where one node had deleted the block's events, another may have them.
+        is_known = stored is not None and stored.hash == position.block.hash and stored.success is not None
+        inclusion = stored if stored is not None and is_known else await self._inclusion(position, view)
         if position.block.number <= view.heads.final.number:
-            return Finalized(inclusion=inclusion)
-        return InBlock(inclusion=inclusion, is_news=not is_stored)
+            return finalized(inclusion)
+        return InBlock(inclusion=inclusion, is_news=inclusion != stored)
 
     async def _judge_absence(self, extrinsic: Extrinsic, view: _ChainView) -> Verdict:
         """Judges an extrinsic that no block of the best chain holds."""

@@ -21,6 +21,7 @@ from strongroom.core.terminal import minute, print_table
 from strongroom.core.webhooks.administration import DAY_S, Created, EndpointChange, EndpointStatus
 from strongroom.core.webhooks.document import as_document, event_as_document
 from strongroom.core.webhooks.endpoint import Endpoint
+from strongroom.core.webhooks.kinds import left_out
 from strongroom.core.webhooks.queue import EventState, QueuedEvent
 from strongroom.core.webhooks.sender import Answer
 from strongroom.registry import LEDGERS
@@ -64,6 +65,7 @@ def add(
 
     created = asyncio.run(work())
     typer.echo(f"added {name} ({created.endpoint.id})", err=True)
+    _note_left_out(created.endpoint)
     typer.echo(SECRET_ONCE, err=True)
     typer.echo(created.secret)
 
@@ -90,7 +92,8 @@ def list_endpoints(ledger: LedgerName = DEFAULT, as_json: AsJson = False) -> Non
         endpoint, queue = one.endpoint, one.queue
         texts = [endpoint.name, endpoint.id, endpoint.shown_url, endpoint.state.value]
         wanted = [", ".join(endpoint.wanted.kinds) or "all", ", ".join(endpoint.wanted.wallets) or "all"]
-        counts = [str(queue.waiting), str(queue.dead), endpoint.reason or queue.trouble or ""]
+        trouble = endpoint.reason or queue.trouble or _left_out(endpoint)
+        counts = [str(queue.waiting), str(queue.dead), trouble]
         table.add_row(*(Text(text) for text in (*texts, *wanted, *counts)))
     for variable, url in others.items():
         table.add_row(Text(variable), "", Text(url), "a variable", "in the original's form")
@@ -133,7 +136,20 @@ def change(
         async with prepared(ledger) as running:
             return await running.webhooks.change(operator(who), name, wanted)
 
-    typer.echo(f"changed {asyncio.run(work()).name}")
+    changed = asyncio.run(work())
+    typer.echo(f"changed {changed.name}")
+    _note_left_out(changed)
+
+
+def _left_out(endpoint: Endpoint) -> str:
+    kinds = left_out(endpoint.wanted.kinds)
+    return f"is not told of {' and '.join(kinds)}" if kinds else ""
+
+
+def _note_left_out(endpoint: Endpoint) -> None:
+    """Whoever waits for confirmations alone waits for ever for a payment that fails on the ledger."""
+    if words := _left_out(endpoint):
+        typer.echo(f"{endpoint.name} {words}: payments that the ledger has, without their effect", err=True)
 
 
 @application.command()

@@ -7,6 +7,7 @@ from prometheus_client import Histogram
 from sqlalchemy import Connection
 
 from strongroom.core.announcements import Announcement, Announcer
+from strongroom.core.intents.execution import ExecutionState
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.network import Effects
 from strongroom.core.intents.payments import Paid, payment_of
@@ -17,8 +18,22 @@ from strongroom.core.security.policy import Granted
 R = TypeVar("R")
 SIGNED: Final = "payment.signed"
 CONFIRMED: Final = "payment.confirmed"
+FAILED: Final = "payment.failed"
+UNVERIFIED: Final = "payment.unverified"
 REJECTED: Final = "payment.rejected"
 ABANDONED: Final = "payment.abandoned"
+_KINDS: Final = {
+    ExecutionState.SUCCEEDED: CONFIRMED,
+    ExecutionState.FAILED: FAILED,
+    ExecutionState.UNKNOWN: UNVERIFIED,
+}
+_OUTCOMES: Final = {
+    CONFIRMED: "accepted",
+    FAILED: "failed",
+    UNVERIFIED: "unverified",
+    REJECTED: "rejected",
+}
+"""How the metric calls what each kind tells."""
 
 
 class PaymentEvents:
@@ -35,11 +50,11 @@ class PaymentEvents:
         """Measures outcomes from now on."""
         self._seconds = metrics.payment_seconds
 
-    def observe(self, intent: Intent) -> None:
+    def observe(self, intent: Intent, verdict: Accepted | Rejected) -> None:
         """An outcome of an intent was stored."""
         if self._seconds is not None and intent.resolved_at_ms is not None:
             took_ms = max(0, intent.resolved_at_ms - intent.created_at_ms)
-            self._seconds.labels(self._ledger, intent.outcome.value.lower()).observe(took_ms / 1000)
+            self._seconds.labels(self._ledger, _OUTCOMES[_kind_of(verdict)]).observe(took_ms / 1000)
 
     def signed(self, connection: Connection, granted: Granted, payload_id: bytes) -> None:
         """See `core.security.policy.Teller`."""
@@ -50,6 +65,7 @@ class PaymentEvents:
             "id": self._network_id(payload_id),
             "state": Outcome.OPEN.value,
             "stage": "signed",
+            "execution": None,
             "reason": None,
             "wallet": request.wallet,
             "account": request.account,
@@ -76,10 +92,9 @@ class PaymentEvents:
         return AnnouncedEffects(effects, self)
 
     def ended(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected) -> None:
-        kind = CONFIRMED if isinstance(verdict, Accepted) else REJECTED
-        reason = None if isinstance(verdict, Accepted) else verdict.reason
+        kind = _kind_of(verdict)
         if self._announcer.wants(connection, kind):
-            self._announce(connection, kind, intent, stage=verdict.stage, reason=reason)
+            self._announce(connection, kind, intent, verdict)
 
     def abandoned(self, connection: Connection, intent_ids: Collection[bytes]) -> None:
         """Of intents that an operator gave up, after they were stored as rejected."""
@@ -87,19 +102,23 @@ class PaymentEvents:
             for intent_id in intent_ids:
                 intent = load_intent(connection, intent_id)
                 if intent is not None:
-                    self._announce(connection, ABANDONED, intent, stage=intent.stage, reason=intent.reason)
+                    verdict = Rejected(stage=intent.stage, reason=intent.reason or "")
+                    self._announce(connection, ABANDONED, intent, verdict)
 
     def _announce(
-        self, connection: Connection, kind: str, intent: Intent, *, stage: str, reason: str | None
+        self, connection: Connection, kind: str, intent: Intent, verdict: Accepted | Rejected
     ) -> None:
+        execution = verdict.execution if isinstance(verdict, Accepted) else None
+        reason = verdict.reason if isinstance(verdict, Rejected) else None
         payment = payment_of(self._ledger, intent, intent.created_at_ms)
         alone = Paid(destination=payment.destination, amount_raw=payment.amount_raw or "0")
         paid = payment.payments or ((alone,) if payment.destination is not None else ())
         data = {
             "id": self._network_id(intent.id),
-            "state": (Outcome.ACCEPTED if kind == CONFIRMED else Outcome.REJECTED).value,
-            "stage": stage,
-            "reason": reason,
+            "state": (Outcome.ACCEPTED if isinstance(verdict, Accepted) else Outcome.REJECTED).value,
+            "stage": verdict.stage,
+            "execution": None if execution is None else execution.state.value,
+            "reason": reason if execution is None else execution.reason,
             "wallet": payment.wallet,
             "account": payment.account,
             "kind": payment.kind,
@@ -139,8 +158,14 @@ class AnnouncedEffects(Generic[R]):
 
     def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: R) -> None:
         if not isinstance(verdict, Pending):
-            self._events.observe(intent)
+            self._events.observe(intent, verdict)
         self._effects.applied(intent, verdict, effect)
+
+
+def _kind_of(verdict: Accepted | Rejected) -> str:
+    if isinstance(verdict, Rejected):
+        return REJECTED
+    return CONFIRMED if verdict.execution is None else _KINDS[verdict.execution.state]
 
 
 def _payments(paid: Sequence[Paid]) -> list[dict[str, Any]]:

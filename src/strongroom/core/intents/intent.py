@@ -4,6 +4,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any, Final
 
+from strongroom.core.intents.execution import Execution
 from strongroom.core.json_decoder import decode_json
 
 APPROVAL: Final = "approval"
@@ -16,7 +17,7 @@ class Outcome(enum.StrEnum):
     OPEN = "OPEN"
     """Not known: it may be submitted or not, and the ledger may have it or not."""
     ACCEPTED = "ACCEPTED"
-    """The ledger has it."""
+    """The ledger has it. Whether it had its effect there says its `Execution`, on ledgers where that may differ."""
     REJECTED = "REJECTED"
     """The ledger does not have it and never will."""
 
@@ -90,6 +91,8 @@ class Accepted:
     """The ledger has the payload, and will keep it."""
 
     stage: str = "accepted"
+    execution: Execution | None = None
+    """What the ledger did with it, as `Executions.load` reads it once the effects are stored; None: it had its effect."""
 
 
 @dataclass(frozen=True, kw_only=True)

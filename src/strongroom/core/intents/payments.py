@@ -3,12 +3,15 @@
 A page is stable while payments are added: it names the last payment of the page before, and never counts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.core.intents.execution import Execution, Executions, ExecutionState
 from strongroom.core.intents.intent import APPROVAL, Intent, Outcome
 from strongroom.core.intents.store import list_intents, load_intent
 from strongroom.core.storage.database import Database
@@ -48,8 +51,10 @@ class PaymentRecord:
     state: Outcome
     stage: str
     """The ledger's word for how far it has come."""
+    execution: ExecutionState | None = None
+    """What the ledger did with it; None: the ledger does not have it for good yet, or what it accepts has its effect."""
     reason: str | None
-    """Why it was rejected, or why it is still open."""
+    """Why it was rejected, why it is still open, or why it failed on the ledger."""
     is_stuck: bool
     principal: str
     token: str | None
@@ -80,6 +85,8 @@ class PaymentFilter:
     wallet: str | None = None
     account: str | None = None
     state: Outcome | None = None
+    execution: ExecutionState | None = None
+    """Of those that the ledger has; a ledger where all of these had their effect has no match."""
     kind: str | None = None
     principal: str | None = None
     token: str | None = None
@@ -102,10 +109,14 @@ class Position:
 class Payments:
     """The payments of one ledger."""
 
-    def __init__(self, ledger: str, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, ledger: str, database: Database, clock: Clock, executions: Executions | None = None
+    ) -> None:
+        """`executions`: what the ledger did with what it has; None: all of it had its effect."""
         self._ledger = ledger
         self._database = database
         self._clock = clock
+        self._executions = executions
 
     async def page(
         self, wanted: PaymentFilter, *, after: Position | None = None, limit: int = 100
@@ -118,8 +129,14 @@ class Payments:
             if state not in {None, Outcome.OPEN}:
                 return ()
             state, latest_ms = Outcome.OPEN, min(latest_ms, now_ms - STUCK_AFTER_MS)
-        intents = await self._database.read(
-            lambda connection: list_intents(
+        having = None
+        if wanted.execution is not None:
+            if self._executions is None or state not in {None, Outcome.ACCEPTED}:
+                return ()
+            state, having = Outcome.ACCEPTED, self._executions.having(wanted.execution)
+
+        def work(connection: Connection) -> list[PaymentRecord]:
+            intents = list_intents(
                 connection,
                 since_ms=wanted.since_ms,
                 latest_ms=latest_ms,
@@ -133,19 +150,39 @@ class Payments:
                 token=wanted.token,
                 rule=wanted.rule,
                 request_id=wanted.request_id,
+                having=having,
             )
-        )
-        return [payment_of(self._ledger, intent, now_ms) for intent in intents]
+            done = executions_of(connection, self._executions, intents)
+            return [payment_of(self._ledger, one, now_ms, done.get(one.id)) for one in intents]
+
+        return await self._database.read(work)
 
     async def get(self, payment_id: bytes) -> PaymentRecord:
         """Raises: NotFound."""
-        intent = await self._database.read(lambda connection: load_intent(connection, payment_id))
-        if intent is None:
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection) -> PaymentRecord | None:
+            intent = load_intent(connection, payment_id)
+            if intent is None:
+                return None
+            done = executions_of(connection, self._executions, [intent])
+            return payment_of(self._ledger, intent, now_ms, done.get(intent.id))
+
+        found = await self._database.read(work)
+        if found is None:
             raise NotFound("This ledger has no payment with this id", code="payment_not_found")
-        return payment_of(self._ledger, intent, self._clock.now_ms())
+        return found
 
 
-def payment_of(ledger: str, intent: Intent, now_ms: int) -> PaymentRecord:
+def executions_of(
+    connection: Connection, executions: Executions | None, intents: Iterable[Intent]
+) -> Mapping[bytes, Execution]:
+    """What the ledger did with those of them that it has, in one query."""
+    accepted = [one.id for one in intents if one.outcome is Outcome.ACCEPTED]
+    return executions.load(connection, accepted) if executions is not None and accepted else {}
+
+
+def payment_of(ledger: str, intent: Intent, now_ms: int, execution: Execution | None = None) -> PaymentRecord:
     details = intent.notes
     is_stuck = intent.is_open and intent.created_at_ms <= now_ms - STUCK_AFTER_MS
     amount_raw, destination = details.pop("amountRaw", None), details.pop("destination", None)
@@ -165,7 +202,8 @@ def payment_of(ledger: str, intent: Intent, now_ms: int) -> PaymentRecord:
         payments=tuple(paid),
         state=intent.outcome,
         stage=intent.stage,
-        reason=_waits_for(intent) if intent.is_open else intent.reason,
+        execution=None if execution is None else execution.state,
+        reason=_reason_of(intent, execution),
         is_stuck=is_stuck,
         principal=intent.principal,
         token=intent.token,
@@ -182,6 +220,12 @@ def payment_of(ledger: str, intent: Intent, now_ms: int) -> PaymentRecord:
         last_answer_at_ms=intent.last_answer_at_ms,
         details=details,
     )
+
+
+def _reason_of(intent: Intent, execution: Execution | None) -> str | None:
+    if intent.is_open:
+        return _waits_for(intent)
+    return intent.reason if execution is None else execution.reason
 
 
 def _waits_for(intent: Intent) -> str:
@@ -216,6 +260,7 @@ def document_of(one: PaymentRecord, network_id: str) -> dict[str, Any]:
         "ledger": one.ledger,
         "state": one.state.value,
         "stage": one.stage,
+        "execution": None if one.execution is None else one.execution.value,
         "reason": one.reason,
         "stuck": one.is_stuck,
         "kind": one.kind,

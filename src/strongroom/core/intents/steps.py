@@ -3,6 +3,7 @@
 import structlog
 
 from strongroom.core.http.requests.named import current_request
+from strongroom.core.intents.execution import Execution, ExecutionState
 from strongroom.core.intents.intent import Intent
 from strongroom.core.runtime.traces import TraceContext, active
 from strongroom.core.security.policy import SignatureRequest
@@ -35,6 +36,25 @@ def log_offered(ledger: str, intent: Intent) -> None:
 def log_confirmed(ledger: str, intent: Intent) -> None:
     log.info("payment confirmed", **_names(ledger, intent), stage=intent.stage)
     _trace("payment confirmed", ledger, intent, since_ms=intent.created_at_ms)
+
+
+def log_accepted(ledger: str, intent: Intent, execution: Execution | None) -> None:
+    """`execution`: what the ledger did with it; None: it had its effect."""
+    state = ExecutionState.SUCCEEDED if execution is None else execution.state
+    reason = None if execution is None else execution.reason
+    match state:
+        case ExecutionState.SUCCEEDED:
+            log_confirmed(ledger, intent)
+        case ExecutionState.FAILED:
+            _log_without_effect("payment failed", ledger, intent, reason, failed=True)
+        case ExecutionState.UNKNOWN:
+            _log_without_effect("payment unverified", ledger, intent, reason, failed=False)
+
+
+def _log_without_effect(step: str, ledger: str, intent: Intent, reason: str | None, *, failed: bool) -> None:
+    """A warning: the ledger has it, and it did not do what was asked for, or nobody knows."""
+    log.warning(step, **_names(ledger, intent), stage=intent.stage, reason=reason)
+    _trace(step, ledger, intent, since_ms=intent.created_at_ms, failed=failed)
 
 
 def log_rejected(ledger: str, intent: Intent) -> None:

@@ -12,7 +12,18 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, case, delete, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from strongroom.core.chunks import chunks
 from strongroom.core.coordination.windows import count_again, give_back
@@ -175,18 +186,21 @@ def list_intents(
     latest_ms: int = 2**62,
     after: tuple[int, bytes] | None = None,
     limit: int = 100,
+    having: ColumnElement[bool] | None = None,
     **equal: str | None,
 ) -> list[Intent]:
     """Intents for lists that people read, newest first.
 
     `equal` filters by columns, such as `account="..."`; None does not filter. `after` names the last intent of the page
-    before by its `created_at_ms` and its id.
+    before by its `created_at_ms` and its id. `having` is a further condition.
     """
     created = _COLUMNS.created_at_ms
     query = select(table).where(created >= since_ms, created <= latest_ms)
     for column, value in equal.items():
         if value is not None:
             query = query.where(_COLUMNS[column] == value)
+    if having is not None:
+        query = query.where(having)
     if after is not None:
         at_ms, last = after
         query = query.where(created <= at_ms, (created < at_ms) | (_COLUMNS.id > last))

@@ -11,7 +11,7 @@ from strongroom.core.clock import Clock
 from strongroom.core.errors import NotFound, StrongroomError
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.network import Effects, Resolution
-from strongroom.core.intents.steps import log_confirmed, log_rejected
+from strongroom.core.intents.steps import log_accepted, log_rejected
 from strongroom.core.intents.store import (
     load_intent,
     note_answer,
@@ -131,8 +131,10 @@ class Verdicts(Generic[R]):
             if isinstance(verdict, Accepted) and _is_due_anew(intent, running.intent):
                 return await self.store_final(running, verdict)
             return end
-        report = log_confirmed if isinstance(verdict, Accepted) else log_rejected
-        report(self._ledger, ended)
+        if isinstance(verdict, Accepted):
+            log_accepted(self._ledger, ended, verdict.execution)
+        else:
+            log_rejected(self._ledger, ended)
         self._effects.applied(ended, verdict, effect)
         return Resolution(intent=ended, effect=effect)
 

@@ -147,7 +147,9 @@ class LedgerBase(ABC, Generic[S]):
         self.dry_run = self._guarding.dry_run
         self.approvals = self._guarding.approvals
         self.withdrawals = self._guarding.withdrawals
-        self.payments = Payments(self.definition.name, self.database, self.clock)
+        self.payments = Payments(
+            self.definition.name, self.database, self.clock, self.definition.executions()
+        )
 
     def _set_transparency(self, name: str, settings: CheckpointSettings) -> None:
         """Makes what proves the audit trail to others."""

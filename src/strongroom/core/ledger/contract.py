@@ -32,6 +32,7 @@ from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.http.exposure import Exposure
 from strongroom.core.http.listener import Surface
 from strongroom.core.intents.announcing import PaymentEvents
+from strongroom.core.intents.execution import Executions
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.installed import Installed
@@ -297,6 +298,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
     def events(self) -> Mapping[str, str]:
         """The kinds of events that only this ledger announces, each with what it says."""
         return {}
+
+    def executions(self) -> Executions | None:
+        """What is stored of what the ledger did with payments that it has; None: what it accepts has its effect."""
+        return None
 
     def token_limits(self) -> Callable[..., str] | None:
         """A function whose keyword parameters become options of `strongroom token create`; None: tokens have no limits.

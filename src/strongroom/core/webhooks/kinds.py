@@ -11,7 +11,9 @@ CODE: Final = "webhook_invalid"
 TEST: Final = "webhook.test"
 EVERY_LEDGER: Final[Mapping[str, str]] = {
     "payment.signed": "something was signed, and is on its way to the network",
-    "payment.confirmed": "the network has it, and keeps it",
+    "payment.confirmed": "the network has it and keeps it, and it did what was asked for",
+    "payment.failed": "the network has it and keeps it, but what it asks for failed there",
+    "payment.unverified": "the network has it and keeps it, but nobody can tell whether it did what was asked for",
     "payment.rejected": "the network does not have it and never will",
     "payment.abandoned": "an operator gave it up: nobody knows what became of it",
     "approval.asked": "a request waits for approvals",
@@ -49,6 +51,10 @@ class Catalogue:
     """Each with what it says."""
 
 
+CONFIRMED: Final = "payment.confirmed"
+OTHER_ENDS: Final = ("payment.failed", "payment.unverified")
+"""How else a payment ends that the network has."""
+
 _PATTERN: Final = re.compile(r"[a-z]+(?:\.[a-z]+)*(?:\.\*)?|\*")
 
 
@@ -71,3 +77,10 @@ def matches(pattern: str, kind: str) -> bool:
     if pattern.endswith("*"):
         return kind.startswith(pattern[:-1])
     return kind == pattern
+
+
+def left_out(wanted: Collection[str]) -> tuple[str, ...]:
+    """Ends of payments that an endpoint is not told of, though it wants to know which are confirmed. `wanted` empty: all kinds."""
+    if not any(matches(pattern, CONFIRMED) for pattern in wanted):
+        return ()
+    return tuple(kind for kind in OTHER_ENDS if not any(matches(pattern, kind) for pattern in wanted))

@@ -15,6 +15,7 @@ from strongroom.admin.api.wire import PaymentPage, PaymentView, away_view, payme
 from strongroom.admin.estate import Authority, Estate
 from strongroom.core.errors import NotFound, Unavailable
 from strongroom.core.http.route_access import needs
+from strongroom.core.intents.execution import ExecutionState
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import (
     MAX_PAGE,
@@ -29,6 +30,7 @@ FILTERS = (
     "wallet",
     "account",
     "state",
+    "execution",
     "kind",
     "principal",
     "token",
@@ -47,6 +49,13 @@ async def payment_filter(
         str | None, QueryParameter(required=False, description="Signed by this address")
     ] = None,
     outcome: Annotated[Outcome | None, QueryParameter(name="state", required=False)] = None,
+    execution: Annotated[
+        ExecutionState | None,
+        QueryParameter(
+            required=False,
+            description="What the ledger did with it: FAILED are those that failed on the ledger",
+        ),
+    ] = None,
     kind: Annotated[str | None, QueryParameter(required=False, description="In the ledger's word")] = None,
     principal: Annotated[
         str | None, QueryParameter(required=False, description="Who asked, as the audit trail names it")
@@ -67,6 +76,7 @@ async def payment_filter(
         wallet=wallet,
         account=account,
         state=outcome,
+        execution=execution,
         kind=kind,
         principal=principal,
         token=token,

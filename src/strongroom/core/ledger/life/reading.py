@@ -10,7 +10,7 @@ from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.guard.approvals import store as approvals
 from strongroom.core.guard.approvals.approval import Approval, Purpose
 from strongroom.core.intents.intent import Intent
-from strongroom.core.intents.payments import parse_payment_id, payment_of
+from strongroom.core.intents.payments import executions_of, parse_payment_id, payment_of
 from strongroom.core.intents.store import list_intents, load_intent
 from strongroom.core.ledger.contract import Ledger
 from strongroom.core.ledger.life.facts import Delivery, Facts, Life
@@ -81,7 +81,8 @@ def _unsigned(ledger: Ledger, approval: Approval) -> Facts:
 
 def _facts(connection: Connection, ledger: Ledger, intent: Intent, now_ms: int) -> Facts:
     definition = ledger.definition
-    payment = payment_of(definition.name, intent, now_ms)
+    done = executions_of(connection, definition.executions(), [intent])
+    payment = payment_of(definition.name, intent, now_ms, done.get(intent.id))
     names = {one.id: one.name for one in load_endpoints(connection)}
     return Facts(
         ledger=definition.name,

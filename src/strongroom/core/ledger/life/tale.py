@@ -5,6 +5,7 @@ from typing import Final
 
 from strongroom.core.clock import iso_instant
 from strongroom.core.guard.approvals.approval import Approval, ApprovalState, needs
+from strongroom.core.intents.execution import ExecutionState
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import PaymentRecord
 from strongroom.core.ledger.life.facts import Delivery, Facts, Life, Step, Word
@@ -119,13 +120,28 @@ def _of_payment(payment: PaymentRecord, network_id: str) -> Iterator[Step]:
     yield from _offering(payment)
     match payment.state:
         case Outcome.ACCEPTED:
-            text = f"The ledger has it ({payment.stage})."
-            yield Step(word=Word.CONFIRMED, at_ms=payment.resolved_at_ms, text=text)
+            word, text = _accepted(payment)
+            yield Step(word=word, at_ms=payment.resolved_at_ms, text=text)
         case Outcome.REJECTED:
             text = f"It ended without effect ({payment.stage}): {payment.reason}. Another may take its place."
             yield Step(word=Word.REJECTED, at_ms=payment.resolved_at_ms, text=text)
         case _:
             yield Step(word=Word.NEXT, at_ms=None, text=_next_of(payment))
+
+
+def _accepted(payment: PaymentRecord) -> tuple[Word, str]:
+    has_it, why = f"The ledger has it ({payment.stage})", payment.reason
+    match payment.execution:
+        case ExecutionState.FAILED:
+            return (
+                Word.FAILED,
+                f"{has_it}, but what it asks for did not happen there: {why}. A fee may be spent.",
+            )
+        case ExecutionState.UNKNOWN:
+            text = f"{has_it}; what it did there is not known: {why}. Look it up before you count on it."
+            return Word.UNVERIFIED, text
+        case _:
+            return Word.CONFIRMED, f"{has_it}."
 
 
 def _offering(payment: PaymentRecord) -> Iterator[Step]:
