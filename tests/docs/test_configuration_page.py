@@ -8,13 +8,8 @@ from strongroom.core.described import FILE_ENDING
 from strongroom.settings import how_read, known_names, subjects
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "configuration.md"
 SOURCE = ROOT / "src" / "strongroom"
 READ = re.compile(r'(?:environment\.\w+\(|environ\.get\(|envvar=|parsed\()\s*((?:"[A-Z][A-Z0-9_]+",?\s*)+)')
-
-
-def test_the_page_is_what_the_code_says() -> None:
-    assert PAGE.read_text() == page(), "run: .venv/bin/strongroom config --markdown > docs/configuration.md"
 
 
 def test_every_variable_has_a_sentence_and_no_other_has() -> None:

@@ -1,9 +1,13 @@
 """The documents keep up with the code: every link, every action of the audit trail."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from strongroom.commands.about import configuration_page, explain
+from support.error_codes import find_codes
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "strongroom"
@@ -14,6 +18,10 @@ ACTION = re.compile(
     r'audit\.append\(\s*connection, [\w.]+, "([a-z.]+)"|"(token\.[a-z]+)", (?:lambda|changed)'
 )
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+NO_ERRORS = {"allowed_by_default", "allowed_by_rule"}
+"""Decisions of `policy test` that refuse nothing."""
 
 
 def anchor(heading: str) -> str:
@@ -41,3 +49,32 @@ def test_every_action_in_the_audit_trail_is_explained() -> None:
     }
     assert len(found) > 15, "the pattern finds them"
     assert [action for action in sorted(found) if f"`{action}`" not in table] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "page"),
+    [
+        ("configuration", "config", configuration_page.page),
+        ("errors", "explain", explain.page),
+    ],
+)
+def test_a_page_that_is_made_from_the_code_is_what_the_code_says(
+    name: str, command: str, page: Callable[[], str]
+) -> None:
+    written = (ROOT / "docs" / f"{name}.md").read_text()
+    assert written == page(), f"run: .venv/bin/strongroom {command} --markdown > docs/{name}.md"
+
+
+def test_every_error_code_of_the_source_is_explained() -> None:
+    """In `advice.py` of its ledger, of the admin API, or in `core/advice`."""
+    found = {one.code for one in find_codes()}
+    assert {
+        "wallet_locked",
+        "rule_denied",
+        "too_many_attempts",
+        "database_busy",
+        "tx-proposal-pending",
+    } <= found
+    assert {"sealed_row_altered", "host_not_allowed", "wrong_password", "checkpoint_chain"} <= found
+    explained = {code for chapter in explain.chapters() for code in chapter.codes}
+    assert sorted(found - explained - NO_ERRORS) == []
