@@ -1,12 +1,14 @@
 """Two processes on one MariaDB behind HAProxy, with a stop-watch: what a restart, a crash and an outage cost, against stated limits.
 
-    .venv/bin/python benchmarks/replicas.py
+    .venv/bin/python benchmarks/replicas.py [atto | hathor | bittensor] [--engine mariadb | galera]
 
 Two Atto services share a durable MariaDB of their own. Clients read and pay over the proxy on kept connections and try nothing
 again. Then, in turn: each process gets SIGTERM and starts again; the leader is killed (SIGKILL); the leader stands still (SIGSTOP);
-the database is away. The limits are those of docs/scale.md.
+the database is away. The limits are those of docs/scale.md. Hathor (with its daemon) and Bittensor go through the drills of
+tests/crash/replicas, with Redis: restarted, killed, stopped, and without database and Redis for five seconds.
 """
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -24,27 +26,15 @@ from support.atto_processes import NetworkProgram, ServiceProgram, running_netwo
 from support.atto_service import database_variables
 from support.haproxy import Backend, Proxy, running_haproxy
 from support.mariadb import MariaDB, running_mariadb
+from support.replicas.clients import HURRIED_S
+from support.replicas.databases import Databases, running_databases
+from support.replicas.drill import Bar
+from support.replicas.houses import bittensor_house, hathor_house
 from support.waiting import eventually
 
 ACCOUNTS = 4
 DRAIN_S = 3
 AWAY_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    what: str
-    seconds: float
-    limit_s: float
-
-    def print(self) -> None:
-        print(
-            f"{self.what:<60} {self.seconds:7.2f} s of {self.limit_s:g} s  {'' if self.holds else 'MISSED'}"
-        )
-
-    @property
-    def holds(self) -> bool:
-        return self.seconds <= self.limit_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,14 +169,40 @@ async def measure(server: MariaDB, folder: Path) -> bool:
         f"rolling restart: {clients.outcomes.total()} requests, {failed} failed; nothing was paid twice or lost"
     )
     for bar in bars:
-        bar.print()
+        print(bar)
     return not failed and all(bar.holds for bar in bars)
 
 
-async def main() -> bool:
-    with running_mariadb(durable=True) as server, tempfile.TemporaryDirectory() as folder:
-        return await measure(server, Path(folder))
+async def drill(ledger: str, databases: Databases, folder: Path) -> bool:
+    opening = hathor_house if ledger == "hathor" else bittensor_house
+    async with opening(databases, folder) as house:
+        async with house.drill.load():
+            await house.drill.restart_each()
+            failed, asked = house.drill.clients.failed, house.drill.clients.outcomes.total()
+            house.drill.clients.answer_s = HURRIED_S
+            await house.drill.kill_each()
+            await house.drill.pause_each()
+            if databases.server is not None:
+                await house.drill.without("the database", databases.server.kill, databases.server.start)
+            await house.drill.without("Redis", house.redis.stop, house.redis.start)
+        await house.settle()
+    print(f"rolling restart: {asked} requests, failed: {failed or 0}; nothing was lost or doubled")
+    for bar in house.drill.bars:
+        print(bar)
+    return not failed and all(bar.holds for bar in house.drill.bars)
+
+
+async def main(options: argparse.Namespace) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        if options.ledger != "atto":
+            with running_databases(options.engine) as databases:
+                return await drill(options.ledger, databases, Path(folder))
+        with running_mariadb(durable=True) as server:
+            return await measure(server, Path(folder))
 
 
 if __name__ == "__main__":
-    sys.exit(not asyncio.run(main()))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("ledger", nargs="?", choices=["atto", "hathor", "bittensor"], default="atto")
+    parser.add_argument("--engine", choices=["mariadb", "galera"], default="mariadb", help="not for atto")
+    sys.exit(not asyncio.run(main(parser.parse_args())))

@@ -7,6 +7,7 @@ relies on a row that it only reads goes wrong then.
 
 import asyncio
 import getpass
+import re
 import shutil
 import subprocess
 import tempfile
@@ -38,9 +39,12 @@ SHORT, LONG = 20_000, 200_000
 class GaleraNode:
     """One server. Its `url`s are as those of `MariaDB`."""
 
-    def __init__(self, folder: Path, *, peers: list[int], cluster_port: int) -> None:
+    def __init__(
+        self, folder: Path, *, peers: list[int], cluster_port: int, options: Sequence[str] = ()
+    ) -> None:
         self._folder = folder
         self._peers = peers
+        self._options_of_server = options
         self.port = free_port()
         self.cluster_port = cluster_port
         self._transfer_port = free_port()
@@ -50,13 +54,26 @@ class GaleraNode:
     def url(self, name: str = "") -> URL:
         return mysql_url(host="127.0.0.1", port=self.port, name=name, user=USER, password=PASSWORD)
 
-    def start(self, *, first: bool = False) -> None:
-        """`first`: it begins the cluster."""
+    def start(self, *, first: bool = False, position: str = "") -> None:
+        """`first`: it begins the cluster. `position`: what it has, where that is not in its own notes."""
         is_new = not (self._folder / "init.sql").exists()
         if is_new:
             (self._folder / "init.sql").write_text(INIT_SQL)
+        arguments = self._command(first=first)
+        arguments += [f"--init-file={self._folder / 'init.sql'}"] if is_new else []
+        arguments += [f"--wsrep-start-position={position}"] if position else []
+        process = self.process = Process(arguments)
+        try:
+            process.wait_for("Synchronized with group, ready for connections", JOINED_S)
+            process.wait_for("ready for connections.", JOINED_S)
+        except BaseException:
+            process.kill()
+            raise
+        self.process = process
+
+    def _command(self, *, first: bool) -> list[str]:
         address = ",".join(f"127.0.0.1:{port}" for port in self._peers)
-        arguments = [
+        return [
             program("mariadbd"),
             "--no-defaults",
             f"--datadir={self._folder / 'data'}",
@@ -76,22 +93,22 @@ class GaleraNode:
             f"--wsrep-node-address=127.0.0.1:{self.cluster_port}",
             f"--wsrep-sst-receive-address=127.0.0.1:{self._state_port}",
             f"--wsrep-provider-options={self._options()}",
-            *([f"--init-file={self._folder / 'init.sql'}"] if is_new else []),
             *FAST,
             *VOLATILE,
+            *self._options_of_server,
         ]
-        process = self.process = Process(arguments)
-        try:
-            process.wait_for("Synchronized with group, ready for connections", JOINED_S)
-            process.wait_for("ready for connections.", JOINED_S)
-        except BaseException:
-            process.kill()
-            raise
-        self.process = process
 
     def _options(self) -> str:
         listen, transfer = f"tcp://127.0.0.1:{self.cluster_port}", f"tcp://127.0.0.1:{self._transfer_port}"
         return f"gmcast.listen_addr={listen};ist.recv_addr={transfer};{HASTY}"
+
+    def recover(self) -> None:
+        """Starts it after a kill, at the position that its files hold: it gets only what it missed (IST). systemd's unit does so too."""
+        recovering = [*self._command(first=False), "--wsrep-recover"]
+        told = subprocess.run(recovering, check=False, capture_output=True, text=True)
+        found = re.search(r"Recovered position: (\S+)", told.stdout + told.stderr)
+        assert found is not None, told.stdout + told.stderr
+        self.start(position=found[1])
 
     def kill(self) -> None:
         """As a power cut would. What is left of a cluster of two has no quorum."""
@@ -178,8 +195,8 @@ def provider() -> str:
 
 
 @contextmanager
-def running_galera() -> Iterator[Galera]:
-    """The second node begins as a copy of the first, so that nothing has to be sent to it."""
+def running_galera(options: Sequence[str] = ()) -> Iterator[Galera]:
+    """The second node begins as a copy of the first, so that nothing has to be sent to it. `options`: more of the servers'."""
     with tempfile.TemporaryDirectory(prefix="galera-") as name:
         folders = [Path(name) / "first", Path(name) / "second"]
         ports = [free_port(), free_port()]
@@ -196,7 +213,7 @@ def running_galera() -> Iterator[Galera]:
         installed = subprocess.run(install, check=False, capture_output=True, text=True)
         assert installed.returncode == 0, installed.stdout + installed.stderr
         first, second = (
-            GaleraNode(folder, peers=ports, cluster_port=port)
+            GaleraNode(folder, peers=ports, cluster_port=port, options=options)
             for folder, port in zip(folders, ports, strict=True)
         )
         try:

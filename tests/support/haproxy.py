@@ -23,6 +23,7 @@ defaults
     timeout connect 2s
     timeout client 60s
     timeout server 60s
+    timeout check 5s
     http-reuse always
 frontend clients
     bind 127.0.0.1:{port}
@@ -52,8 +53,12 @@ class Proxy:
 
     async def until_up(self, number: int, times: int = 1) -> None:
         """Returns when the proxy has seen so often that this backend, which was away, is ready again."""
+        await eventually(lambda: self.ups(number) >= times)
+
+    def ups(self, number: int) -> int:
+        """How often it has seen so."""
         line = f"Server services/s{number} is UP"
-        await eventually(lambda: sum(line in one for one in self.process.stdout) >= times)
+        return sum(line in one for one in self.process.stdout)
 
 
 @asynccontextmanager
@@ -64,7 +69,7 @@ async def running_haproxy(folder: Path, backends: Sequence[Backend]) -> AsyncIte
         f"    server s{number} 127.0.0.1:{one.port} port {one.management_port}"
         for number, one in enumerate(backends)
     ]
-    file = folder / "haproxy.cfg"
+    file = folder / f"haproxy-{port}.cfg"
     file.write_text(TEMPLATE.format(port=port, check_ms=CHECK_MS, servers="\n".join(servers)))
     url = f"http://127.0.0.1:{port}"
     with Process([program("haproxy"), "-db", "-f", str(file)]) as process:

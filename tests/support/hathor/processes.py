@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from support.hathor.js_wallet import JsClient, js_client
 from support.ports import free_port
+from support.replicas.drill import Member
 from support.restartable import Program
 
 AUTH_SECRET = "only-for-tests-and-long-enough-for-them"
@@ -61,7 +62,7 @@ class NodeProgram(Program):
         return document
 
 
-class WalletProgram(Program):
+class WalletProgram(Member):
     """`strongroom serve hathor`, or with `sync` the daemon alone."""
 
     def __init__(self, node: NodeProgram, variables: Mapping[str, str], *, sync: bool = False) -> None:
