@@ -20,6 +20,7 @@ from strongroom.commands.sync import sync
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError, is_utf8
 from strongroom.core.errors import StrongroomError
+from strongroom.core.http.outbound.targets import shown_place
 from strongroom.core.ledger.contract import AbsentNetwork
 from strongroom.core.ledger.local_networks import require_local_networks
 from strongroom.core.runtime.telemetry import configure_logging
@@ -79,7 +80,7 @@ def serve(
     networks = None
     if or_sandbox:
         for absent in _absent_networks(variables, tuple(ledgers or ())):
-            typer.echo(f"no chain answers at {absent.endpoint}: starting a sandbox chain there")
+            typer.echo(f"no chain answers at {shown_place(absent.endpoint)}: starting a sandbox chain there")
             variables |= absent.variables
             sandbox = True
     if sandbox:

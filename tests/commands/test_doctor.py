@@ -91,8 +91,10 @@ def test_a_lost_key_file_is_noticed_and_not_replaced(copy: Installation) -> None
 
 
 def test_a_node_that_is_away_is_named(copy: Installation) -> None:
-    away = {"NETWORK": "local", "NODE_BASE_URL": "http://127.0.0.1:9"}
+    """Without its password: what doctor says is shown to others."""
+    away = {"NETWORK": "local", "NODE_BASE_URL": "http://user:canary@127.0.0.1:9"}
     ended = copy.run("doctor", variables=away)
+    assert "canary" not in str(ended)
     found = verdicts(ended)
     assert ended.status == 1
     assert found["atto node"] == (

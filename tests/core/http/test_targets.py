@@ -10,7 +10,7 @@ import pytest
 from strongroom.core.errors import InvalidInput
 from strongroom.core.http.outbound.client import HttpClient, NotConnected, TargetRefused
 from strongroom.core.http.outbound.resolver import ThreadResolver
-from strongroom.core.http.outbound.targets import Reach, parse_reach_networks, parse_url
+from strongroom.core.http.outbound.targets import Reach, parse_reach_networks, parse_url, shown_place
 from support.callback_listener import listening
 
 pytestmark = pytest.mark.anyio
@@ -226,3 +226,17 @@ async def test_a_name_that_does_not_resolve_is_no_connection() -> None:
     with pytest.raises(NotConnected):
         await client.ask("POST", "https://nowhere.example/", data=b"")
     await client.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://node:8080", "http://node:8080"),
+        ("http://node/", "http://node"),
+        ("http://user:canary@node:80", "http://node:80"),
+        ("wss://[::1]:9944/canary", "wss://[::1]:9944/…"),
+        ("http://node?key=canary", "http://node/…"),
+    ],
+)
+def test_of_a_node_s_url_no_secret_is_shown(url: str, shown: str) -> None:
+    assert shown_place(url) == shown

@@ -15,6 +15,7 @@ from strongroom.atto.settings import AttoSettings
 from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
+from strongroom.core.http.outbound.targets import shown_place
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
 from strongroom.core.ledger.key_backends import opened_backends
@@ -46,9 +47,9 @@ async def _node(atto: AttoSettings) -> str:
     node = HttpNode(atto.node_url, SystemClock())
     try:
         _require_network(await node.network(), atto.network)
-        return f"{atto.node_url}, its clock differs by {await node.clock_offset_ms()} ms"
+        return f"{shown_place(atto.node_url)}, its clock differs by {await node.clock_offset_ms()} ms"
     except StrongroomError as error:
-        raise Unavailable(f"{atto.node_url}: {error.message}") from error
+        raise Unavailable(f"{shown_place(atto.node_url)}: {error.message}") from error
     finally:
         await node.close()
 
@@ -70,7 +71,7 @@ async def _states(one: Installed, atto: AttoSettings) -> str:
     try:
         found = await node.accounts([Address.parse(row.address) for row in stored]) if stored else []
     except StrongroomError as error:
-        raise Unavailable(f"{atto.node_url}: {error.message}") from error
+        raise Unavailable(f"{shown_place(atto.node_url)}: {error.message}") from error
     finally:
         await node.close()
     return _compared(stored, found)
@@ -109,7 +110,7 @@ async def _work(atto: AttoSettings) -> str:
     try:
         await remote.work(atto.network, SystemClock().now_ms(), bytes(32))
     except StrongroomError as error:
-        raise Unavailable(f"{atto.work_url}: {error.message}") from error
+        raise Unavailable(f"{shown_place(atto.work_url)}: {error.message}") from error
     finally:
         await remote.close()
-    return f"{atto.work_url} found work"
+    return f"{shown_place(atto.work_url)} found work"

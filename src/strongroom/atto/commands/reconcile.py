@@ -75,7 +75,7 @@ async def _reconcile(
     async with administration.prepared(LEDGER) as ledger:
         if abandoned and atto.node_url not in [url.rstrip("/") for url in urls]:
             raise InvalidInput(
-                f"--abandon needs --node {atto.node_url}, the node that is configured, to confirm it"
+                "--abandon needs --node with the URL of the node that is configured, NODE_BASE_URL, to confirm it"
             )
         others = [url.rstrip("/") for url in urls if url.rstrip("/") != atto.node_url]
         nodes = [HttpNode(url, SystemClock()) for url in (atto.node_url, *others)]

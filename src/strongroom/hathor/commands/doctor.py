@@ -5,6 +5,7 @@ from functools import partial
 from sqlalchemy import select
 
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
+from strongroom.core.http.outbound.targets import shown_place
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
 from strongroom.hathor import tables
@@ -35,13 +36,13 @@ async def _node(hathor: HathorSettings) -> str:
         version, page = await node.version(), await node.page(-1)
         compare_network(version.network, _pins(hathor))
     except WrongSourceError as error:
-        raise Conflict(f"{hathor.node_url}: {error}") from error
+        raise Conflict(f"{shown_place(hathor.node_url)}: {error}") from error
     except StrongroomError as error:
-        raise Unavailable(f"{hathor.node_url}: {error.message}") from error
+        raise Unavailable(f"{shown_place(hathor.node_url)}: {error.message}") from error
     finally:
         await node.close()
     blocks = version.reward_spend_min_blocks
-    return f"{hathor.node_url}, {page.latest_event_id + 1} events, rewards are locked for {blocks} blocks"
+    return f"{shown_place(hathor.node_url)}, {page.latest_event_id + 1} events, rewards are locked for {blocks} blocks"
 
 
 async def _events(one: Installed, hathor: HathorSettings) -> str:
@@ -66,11 +67,11 @@ async def _events(one: Installed, hathor: HathorSettings) -> str:
         except WrongSourceError as error:
             raise Conflict(str(error)) from error
         except StrongroomError as error:
-            raise Unavailable(f"{hathor.ws_url or hathor.node_url}: {error.message}") from error
+            raise Unavailable(f"{shown_place(hathor.ws_url or hathor.node_url)}: {error.message}") from error
         finally:
             await node.close()
     if not frames:
-        raise Unavailable(f"{hathor.ws_url or hathor.node_url}: the event stream is silent")
+        raise Unavailable(f"{shown_place(hathor.ws_url or hathor.node_url)}: the event stream is silent")
     return f"{last_id + 1} of {latest_id + 1} applied"
 
 

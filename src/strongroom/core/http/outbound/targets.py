@@ -152,6 +152,13 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
+def shown_place(url: str) -> str:
+    """Of a URL in the settings, for people: without user, path and query, which an operator may show to others unawares."""
+    parts = urlsplit(url)
+    hidden = "/…" if parts.path.strip("/") or parts.query else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{hidden}"
+
+
 def parse_reach_network(text: str) -> Network:
     """Raises: ValueError: it is no network, or an address with bits behind the prefix."""
     return ipaddress.ip_network(text.strip())
