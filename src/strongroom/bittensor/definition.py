@@ -30,8 +30,8 @@ from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.policy import EXPORT
 from strongroom.core.storage.schema import Revisions
 
-CALL_FORM = r"[A-Za-z][A-Za-z0-9]*\.[a-z][a-z0-9_]*"
-"""`Pallet.function`."""
+CALL_FORM = r"[A-Z][A-Za-z0-9]*\.[a-z][a-z0-9_]*"
+"""`Pallet.function`, in the letters of the chain: `balances.transfer_all` would be another word, and met by no call."""
 HOTKEY_FORM = r"(?![1-9A-HJ-NP-Za-km-z]{46,48}$)[A-Za-z0-9_][A-Za-z0-9_.@+ -]{0,63}"
 """A name, and no address, which `hotkey_address` is for."""
 FACTS = {

@@ -163,6 +163,8 @@ def test_what_is_no_document_is_refused(text: str) -> None:
         ("bittensor", {"when": {"kinds": ["set_weights"]}}, "when.kinds 'set_weights' is no word"),
         ("bittensor", {"when": {"kinds": ["message:dendrit"]}}, "when.kinds 'message:dendrit' is no word"),
         ("bittensor", {"when": {"facts": {"call": ["set_weights"]}}}, "when.facts.call 'set_weights'"),
+        ("bittensor", {"when": {"facts": {"call": ["balances.transfer_all"]}}}, "is no word of this ledger"),
+        ("bittensor", {"when": {"kinds": ["subtensorModule.set_weights"]}}, "is no word of this ledger"),
         (
             "bittensor",
             {"when": {"facts": {"hotkey": ["5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"]}}},
