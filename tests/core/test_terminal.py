@@ -60,6 +60,22 @@ def test_on_a_terminal_without_room_for_its_columns_each_row_is_a_list(
     assert "name 10" not in shown
 
 
+@pytest.mark.parametrize("columns", ["10", "80"])
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_what_others_wrote_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str, *, is_terminal: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    if is_terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    table = Table("id", "reason", "why")
+    table.add_row(Text("a\x1b[2J"), "b\x1b]0;c\x07", Text("d\x9b31m"))
+    print_table(table)
+    shown = capsys.readouterr().out
+    assert not re.search("\x1b\\[2J|\x1b\\]|\x07|\x9b", shown)
+    assert shown.count("\ufffd") >= 3
+
+
 def test_what_ends_within_a_second_shows_no_progress(clock: ManualClock) -> None:
     told = StringIO()
     with progress("rows", clock, Console(file=told)) as advance:

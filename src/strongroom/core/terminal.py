@@ -3,11 +3,13 @@
 And what commands that take longer say meanwhile, on the standard error, where it disturbs no program that reads the output.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -52,7 +54,24 @@ def print_table(table: Table) -> None:
     if _least_width(console, table) > console.width:
         _print_rows(console, table)
     else:
-        console.print(table)
+        _print(console, table)
+
+
+def _print(console: Console, content: RenderableType) -> None:
+    """Without control characters: a text that others wrote, such as a node's answer, would command the terminal by them."""
+    segments = (one for one in console.render(content) if not one.control)
+    console.print(Segments(Segment(_harmless(one.text), one.style) for one in segments), end="")
+
+
+def _harmless(text: str) -> str:
+    return (
+        text
+        if text.isprintable()
+        else "".join(
+            "\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) == "Cc" and one != "\n" else one
+            for one in text
+        )
+    )
 
 
 def _least_width(console: Console, table: Table) -> int:
@@ -68,9 +87,9 @@ def _print_rows(console: Console, table: Table) -> None:
     for cells in zip(*(column.cells for column in table.columns), strict=True):
         for column, cell in zip(table.columns, cells, strict=True):
             value = cell if isinstance(cell, Text) else Text.from_markup(str(cell))
-            named = Text.assemble(str(column.header), ": ", value) if str(column.header) else value
+            name = f"{column.header}: " if str(column.header) else ""
             if value.plain:
-                console.print(named, overflow="fold", highlight=False)
+                _print(console, Text.assemble(name, value, overflow="fold"))
         console.print()
 
 
