@@ -23,6 +23,7 @@ from strongroom.core.errors import StrongroomError
 from strongroom.core.http.outbound.targets import shown_place
 from strongroom.core.ledger.contract import AbsentNetwork
 from strongroom.core.ledger.local_networks import require_local_networks
+from strongroom.core.printable import harmless
 from strongroom.core.runtime.telemetry import configure_logging
 from strongroom.registry import BROKEN, LEDGERS, require_whole
 from strongroom.settings import Settings, check_names, read_settings
@@ -153,5 +154,5 @@ def main() -> None:
 
 def _end(status: int, *reasons: str) -> NoReturn:
     for reason in reasons:
-        typer.secho(f"strongroom: {reason}", err=True, fg="red")
+        typer.secho(f"strongroom: {harmless(reason)}", err=True, fg="red")
     sys.exit(status)

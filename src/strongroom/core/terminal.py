@@ -3,7 +3,6 @@
 And what commands that take longer say meanwhile, on the standard error, where it disturbs no program that reads the output.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strongroom.core.clock import Clock, SystemClock, iso_instant
+from strongroom.core.printable import harmless
 
 WIDEST = 100_000
 NARROWEST = 8
@@ -60,18 +60,7 @@ def print_table(table: Table) -> None:
 def _print(console: Console, content: RenderableType) -> None:
     """Without control characters: a text that others wrote, such as a node's answer, would command the terminal by them."""
     segments = (one for one in console.render(content) if not one.control)
-    console.print(Segments(Segment(_harmless(one.text), one.style) for one in segments), end="")
-
-
-def _harmless(text: str) -> str:
-    return (
-        text
-        if text.isprintable()
-        else "".join(
-            "\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) == "Cc" and one != "\n" else one
-            for one in text
-        )
-    )
+    console.print(Segments(Segment(harmless(one.text), one.style) for one in segments), end="")
 
 
 def _least_width(console: Console, table: Table) -> int:

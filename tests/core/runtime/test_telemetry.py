@@ -27,6 +27,7 @@ try:
 except ValueError:
     early.exception("failed")
 logging.getLogger("library").warning("of a library: %s", "text")
+early.warning("a node said\\x1b[2J", reason="wiped\\x1b]0;\\x07\\x9b")
 logging.getLogger("uvicorn.access").info("too noisy")
 """
 
@@ -59,6 +60,13 @@ def test_logs_are_json_lines_without_secrets() -> None:
         },
         {"event": "failed", "level": "error", "logger": "early", **context},
         {"event": "of a library: text", "level": "warning", "logger": "library", **context},
+        {
+            "event": "a node said\x1b[2J",
+            "level": "warning",
+            "logger": "early",
+            "reason": "wiped\x1b]0;\x07\x9b",
+            **context,
+        },
     ]
 
 
@@ -66,8 +74,16 @@ def test_logs_for_people_hold_the_same() -> None:
     with python(LOG, "text") as process:
         assert process.wait_end() == 0
         text = process.logs()
-    for shown in ("hello", "account=a", "ValueError: no", "of a library: text"):
+    for shown in (
+        "hello",
+        "account=a",
+        "ValueError: no",
+        "of a library: text",
+        "a node said",
+        "reason=wiped",
+    ):
         assert shown in text
+    assert not {"\x1b", "\x07", "\x9b"} & set(text), "what others wrote commands no terminal"
     for hidden in (
         "abandon",
         "hunter2",

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from strongroom.core.printable import harmless
 from strongroom.core.runtime.build import read_build
 from strongroom.core.runtime.readings import Reading
 
@@ -47,9 +48,10 @@ def configure_logging(*, as_json: bool, level: str = "INFO") -> None:
         if as_json
         # Plain tracebacks: rich's, the default, show local variables, and some of those are secrets.
         else [
+            _harmless,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
     )
     structlog.configure(
@@ -89,6 +91,14 @@ def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> M
     for name in event:
         if any(word in name.lower() for word in SECRET_WORDS):
             event[name] = REDACTED
+    return event
+
+
+def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What a node or another peer said must not command the terminal of who reads the log. JSON escapes it anyway."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = harmless(value)
     return event
 
 
