@@ -63,7 +63,7 @@ async def test_proposals_of_the_original_let_go_of_their_outputs(mariadb: MariaD
         background=background,
         pace=PACE,
     )
-    sweep = ProposalSweep(database, broadcaster, node, clock)
+    sweep = ProposalSweep(database, broadcaster, node, clock, lambda _connection, _id: None)
     await sweep.sweep()
     assert await database.read(marked) == ["open", "sent"]
     clock.advance(LIFE_S)

@@ -33,7 +33,7 @@ from strongroom.hathor.gateway.push import HttpPushNode
 from strongroom.hathor.index.blocks import read_best_height
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.notifications import outbox as pushes
-from strongroom.hathor.notifications.events import wallet_events
+from strongroom.hathor.notifications.events import in_turn, lost_payment, voided_payments, wallet_events
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
@@ -45,6 +45,7 @@ from strongroom.hathor.proposals.broadcaster import (
     ProposalEffects,
     TransactionNetwork,
 )
+from strongroom.hathor.proposals.executions import VOIDED
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
 from strongroom.hathor.settings import API_SURFACE, SOCKET_SURFACE, HathorSettings
@@ -79,7 +80,10 @@ class HathorLedger(LedgerBase[HathorSettings]):
         super().__init__(definition, settings, surroundings)
         clock, metrics = self.clock, self.metrics
         self.outbox = Outbox(clock)
-        self.outbox.hear(DESTINATION, wallet_events(self.announcer))
+        self.outbox.hear(
+            DESTINATION,
+            in_turn(wallet_events(self.announcer), voided_payments(self.payment_events, VOIDED)),
+        )
         self.loader = WalletLoader(self.database, clock, settings.network, self.background)
         self.node = HttpEventNode(settings.node_url, settings.ws_url)
         self.http_node = HttpNode(settings.node_url, clock, metrics)
@@ -265,7 +269,8 @@ class HathorLedger(LedgerBase[HathorSettings]):
     def _workers(self) -> list[Loop]:
         """What one process does for all."""
         loops = self.loops
-        sweep = ProposalSweep(self.database, self._broadcaster, self._push_node, self.clock)
+        lost = lost_payment(self.payment_events)
+        sweep = ProposalSweep(self.database, self._broadcaster, self._push_node, self.clock, lost)
         workers = [
             loops.run(SYNC, self._follow, health=self._sync_health, rest=self._stream_health.stand_by),
             loops.every(WALLETS, LOOK_S, self.loader.look, part="look"),

@@ -173,7 +173,9 @@ async def test_what_another_transaction_has_displaced_is_lost_once_the_node_says
     await client.sweep().sweep()  # the node still has it: nobody knows which of the two stays
     assert await client.send(identifier, transaction) == sent(identifier, transaction)
     client.node.has[transaction.id] = Presence.VOIDED
+    assert client.lost == []
     await client.sweep().sweep()
+    assert client.lost == [transaction.id]
     assert await client.send(identifier, transaction) == NOT_OPEN
     assert await client.rows_beside() == 0
     assert client.node.pushed == [transaction.encode()]

@@ -58,6 +58,8 @@ class Client:
     def __init__(self, api: Api) -> None:
         self.api = api
         self.node = api.push_node
+        self.lost: list[str] = []
+        """Ids of payments that a sweep told of as lost."""
 
     async def announce(self, **rules: object) -> None:
         """What the node says of its network from now on: little work, unless `rules` say otherwise."""
@@ -95,7 +97,10 @@ class Client:
         return {output["index"] for output in body["txOutputs"]}
 
     def sweep(self) -> ProposalSweep:
-        return ProposalSweep(self.api.database, self.api.broadcaster, self.node, self.api.clock)
+        def lost(_connection: Connection, payment_id: bytes) -> None:
+            self.lost.append(payment_id.hex())
+
+        return ProposalSweep(self.api.database, self.api.broadcaster, self.node, self.api.clock, lost)
 
     async def status(self, identifier: str) -> str:
         sql = "SELECT status FROM tx_proposal WHERE id = {}"

@@ -128,7 +128,9 @@ class HathorModel(Model):
         )
         await replica.database.write(work)
         node = SidedNode(replica.side, self.network)
-        await ProposalSweep(replica.database, replica.resolver, node, clock).sweep()
+        await ProposalSweep(
+            replica.database, replica.resolver, node, clock, lambda _connection, _id: None
+        ).sweep()
 
     def take_next_place(self, account: str) -> None:
         coin = self._latest.get(account)

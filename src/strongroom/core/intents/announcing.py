@@ -7,7 +7,7 @@ from prometheus_client import Histogram
 from sqlalchemy import Connection
 
 from strongroom.core.announcements import Announcement, Announcer
-from strongroom.core.intents.execution import ExecutionState
+from strongroom.core.intents.execution import Execution, ExecutionState
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.network import Effects
 from strongroom.core.intents.payments import Paid, payment_of
@@ -96,6 +96,21 @@ class PaymentEvents:
         if self._announcer.wants(connection, kind):
             self._announce(connection, kind, intent, verdict)
 
+    def changed(
+        self, connection: Connection, kind: str, intent_id: bytes, execution: Execution, *, key: str
+    ) -> None:
+        """A ledger's own kind of event, of what became of a payment after the ledger had it; no event of any other id.
+
+        `key` names the change among those of the payment.
+        """
+        intent = load_intent(connection, intent_id)
+        if intent is not None and intent.outcome is Outcome.ACCEPTED:
+            verdict = Accepted(stage=intent.stage, execution=execution)
+            self._announce(connection, kind, intent, verdict, key=key)
+
+    def wants(self, connection: Connection, kind: str) -> bool:
+        return self._announcer.wants(connection, kind)
+
     def abandoned(self, connection: Connection, intent_ids: Collection[bytes]) -> None:
         """Of intents that an operator gave up, after they were stored as rejected."""
         if intent_ids and self._announcer.wants(connection, ABANDONED):
@@ -106,7 +121,13 @@ class PaymentEvents:
                     self._announce(connection, ABANDONED, intent, verdict)
 
     def _announce(
-        self, connection: Connection, kind: str, intent: Intent, verdict: Accepted | Rejected
+        self,
+        connection: Connection,
+        kind: str,
+        intent: Intent,
+        verdict: Accepted | Rejected,
+        *,
+        key: str = "",
     ) -> None:
         execution = verdict.execution if isinstance(verdict, Accepted) else None
         reason = verdict.reason if isinstance(verdict, Rejected) else None
@@ -130,7 +151,7 @@ class PaymentEvents:
             "requestId": intent.request_id or None,
         }
         # The same bytes may be signed again after they were rejected, which is another fact.
-        key = f"{intent.id.hex()}:{intent.created_at_ms}"
+        key = f"{intent.id.hex()}:{intent.created_at_ms}{key}"
         said = Announcement(
             kind=kind,
             stream=intent.account,

@@ -10,8 +10,9 @@ from strongroom.core.intents.tables import intent
 from strongroom.hathor import tables
 
 _transaction = tables.transaction.c
-VOIDED: Final = (
-    "the network voided it, for example because another transaction spends the same; it may come back"
+VOIDED: Final = Execution(
+    state=ExecutionState.FAILED,
+    reason="the network voided it, for example because another transaction spends the same; it may come back",
 )
 
 
@@ -21,8 +22,7 @@ class VoidedExecutions:
     def load(self, connection: Connection, ids: Collection[bytes]) -> Mapping[bytes, Execution]:
         among = _transaction.tx_id.in_([one.hex() for one in ids])
         query = select(_transaction.tx_id).where(among, _transaction.voided.is_(True))
-        failed = Execution(state=ExecutionState.FAILED, reason=VOIDED)
-        return {bytes.fromhex(tx_id): failed for tx_id in connection.execute(query).scalars()}
+        return {bytes.fromhex(tx_id): VOIDED for tx_id in connection.execute(query).scalars()}
 
     def having(self, state: ExecutionState) -> ColumnElement[bool]:
         if state is not ExecutionState.FAILED:

@@ -88,10 +88,17 @@ UNSEEN = Statement(
 )
 
 
+Lost = Callable[[Connection, bytes], None]
+
+
 class ProposalSweep:
     """One process runs the sweep. Two at once would waste work and do no harm."""
 
-    def __init__(self, database: Database, broadcaster: Broadcaster, node: PushNode, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, broadcaster: Broadcaster, node: PushNode, clock: Clock, lost: Lost
+    ) -> None:
+        """`lost` tells of a payment that the network had and lost, before it is stored as rejected."""
+        self._lost = lost
         self._database = database
         self._broadcaster = broadcaster
         self._node = node
@@ -145,7 +152,7 @@ class ProposalSweep:
                 return
             log.warning("a sent transaction is lost; it holds its outputs no longer", transaction=tx_id)
             await self._database.write(
-                partial(_release, proposal_id=proposal_id, tx_id=tx_id, now_ms=now_s * 1000)
+                partial(_release, proposal_id=proposal_id, tx_id=tx_id, now_ms=now_s * 1000, lost=self._lost)
             )
 
         return await _each(rows, release_lost)
@@ -191,8 +198,9 @@ def _drop(connection: Connection, proposal_id: str) -> None:
     forget(connection, proposal_id)
 
 
-def _release(connection: Connection, proposal_id: str, tx_id: str | None, now_ms: int) -> None:
+def _release(connection: Connection, proposal_id: str, tx_id: str | None, now_ms: int, lost: Lost) -> None:
     if tx_id is not None:
+        lost(connection, bytes.fromhex(tx_id))
         lose_broadcast(connection, tx_id, now_ms)
     release(connection, proposal_id)
     forget(connection, proposal_id)
