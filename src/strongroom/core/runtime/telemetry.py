@@ -151,7 +151,8 @@ class Metrics:
         self.signatures = self.counter("strongroom_signatures", "Signatures made.", ("ledger", "kind"))
         self.payment_seconds = self.histogram(
             "strongroom_payment_seconds",
-            "From the signature of a payment until its outcome was known, by the outcome.",
+            "From the signature of a payment until its outcome was known, by the outcome: accepted, failed on the ledger,"
+            " unverified or rejected.",
             ("ledger", "outcome"),
         )
         self.refusals = self.counter(
