@@ -19,12 +19,15 @@ from strongroom.admin.estate import Estate
 from strongroom.admin.settings import SURFACE as CONSOLE
 from strongroom.admin.settings import AdminSettings
 from strongroom.admin.surface import admin_surface
+from strongroom.console.sandbox import sandbox_link
+from strongroom.console.surface import Console, with_console
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.exposure import Access, exposure_mistakes
+from strongroom.core.http.hosts import is_loopback
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
 from strongroom.core.http.requests.access_log import AccessLogged
@@ -55,6 +58,9 @@ OWN_FILES = 512
 MAX_MANAGEMENT_BODY = 64 * 1024
 MAX_WAIT_S = 5.0
 """Seconds between two looks for a database that is away at the start."""
+
+SIGN_IN = "sign-in"
+"""What `ready` gets besides surfaces, of a sandbox: an address that signs in to the console once."""
 
 Ready = Callable[[dict[str, str]], None]
 
@@ -96,22 +102,27 @@ async def serve(
             stack.push_async_callback(ledger.close)
             if not workers_alone:
                 listeners += _bind(ledger.surfaces(), settings, gate, certificates)
+        console: tuple[Console, Listener] | None = None
         if settings.admin is not None and not workers_alone:
-            listeners += _admin(
-                settings, settings.admin, Estate(ledgers, health, SystemClock()), metrics, gate, certificates
-            )
+            estate = Estate(ledgers, health, SystemClock())
+            admin, console = _admin(settings, settings.admin, estate, metrics, gate, certificates)
+            listeners += admin
+        links: dict[str, str] = {}
         # Now: before anybody can ask whether the process is ready.
         waiting = [(ledger, ledger.waiting()) for ledger in ledgers]
 
         async def open_all() -> None:
             await _together(_open(ledger, waits, before_stop, networks) for ledger, waits in waiting)
+            if networks is not None and console is not None:
+                links.update(await _way_in(*console, ledgers))
 
         def failures() -> list[asyncio.Future[None]]:
             return [ledger.failed for ledger in ledgers] if workers_alone else []
 
         with _on_hangup(certificates.refresh if settings.tls else None):
             stop = Stop(lambda: _drain(health, gate), drain_s=settings.connections.drain_s)
-            await _run(listeners, ready, before_stop, stop, opening=open_all, failures=failures)
+            told: Ready = lambda urls: ready(urls | links)  # noqa: E731 - one line
+            await _run(listeners, told, before_stop, stop, opening=open_all, failures=failures)
 
 
 def _collect_traces(url: str | None, stack: AsyncExitStack) -> None:
@@ -317,23 +328,39 @@ def _admin(
     metrics: Metrics,
     gate: Gate,
     certificates: Certificates,
-) -> list[Listener]:
-    """No listener where another process of this machine has the default port: one admin API is enough for a machine.
+) -> tuple[list[Listener], tuple[Console, Listener] | None]:
+    """The admin API, and the console on it if it has pages.
+
+    No listener where another process of this machine has the default port: one admin API is enough for a machine.
 
     Raises:
         Unavailable: the operator chose the port, and it is taken.
     """
-    attempts = Attempts(
-        CONSOLE, SystemClock(), SystemEntropy(), metrics, estate.record, free=settings.free_attempts
-    )
+    clock, entropy = SystemClock(), SystemEntropy()
+    attempts = Attempts(CONSOLE, clock, entropy, metrics, estate.record, free=settings.free_attempts)
     surface = admin_surface(admin, estate, attempts=attempts, metrics=metrics)
+    console = None
+    if admin.has_pages:
+        console = with_console(
+            surface, admin, estate, attempts=attempts, metrics=metrics, clock=clock, entropy=entropy
+        )
+        surface = console.surface
     try:
-        return _bind([surface], settings, gate, certificates)
+        listeners = _bind([surface], settings, gate, certificates)
     except Unavailable as error:
         if admin.is_port_chosen:
             raise
-        log.warning("the admin API is off in this process", reason=error.message)
-        return []
+        log.warning("the admin API and the console are off in this process", reason=error.message)
+        return [], None
+    return listeners, None if console is None else (console, listeners[0])
+
+
+async def _way_in(console: Console, listener: Listener, ledgers: Sequence[Ledger]) -> dict[str, str]:
+    """Of a sandbox on this machine alone: what `ready` gets as SIGN_IN."""
+    if not is_loopback(listener.surface.host):
+        return {}
+    found = await sandbox_link(console, listener.url, ledgers, SystemClock(), SystemEntropy())
+    return {} if found is None else {SIGN_IN: found}
 
 
 def _management(settings: Settings, health: Health, metrics: Metrics) -> Surface:

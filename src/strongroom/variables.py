@@ -45,7 +45,11 @@ CALLERS = {
     ),
 }
 CONSOLE = {
-    "CONSOLE_ENABLED": Variable(meaning="This process has the admin API."),
+    "CONSOLE_ENABLED": Variable(meaning="This process has the admin API and the console."),
+    "CONSOLE_PAGES": Variable(meaning="The console's pages are on the port of the admin API."),
+    "CONSOLE_SESSION_MINUTES": Variable(
+        meaning="How long somebody who signed in to the console stays signed in."
+    ),
     "CONSOLE_PORT": Variable(
         meaning="The port of the admin API; where the port is not named and taken, the process runs without the API."
     ),

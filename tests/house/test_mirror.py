@@ -12,6 +12,7 @@ MIRRORS = {
     "atto": SOURCE / "strongroom" / "atto",
     "hathor": SOURCE / "strongroom" / "hathor",
     "bittensor": SOURCE / "strongroom" / "bittensor",
+    "console": SOURCE / "strongroom" / "console",
     "sandbox": SOURCE / "strongroom_sandbox",
 }
 """Folders of tests, and what each mirrors. A file that lies in such a folder itself tests the part as a whole."""
@@ -30,4 +31,4 @@ def test_every_folder_of_tests_names_a_package(name: str) -> None:
 
 def test_nothing_else_is_called_like_a_part_of_the_source() -> None:
     parts = {path.parent.name for path in (SOURCE / "strongroom").glob("*/definition.py")} | {"core"}
-    assert parts | {"sandbox"} == MIRRORS.keys()
+    assert parts | {"console", "sandbox"} == MIRRORS.keys()

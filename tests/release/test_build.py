@@ -18,6 +18,7 @@ from referencing import Registry, Resource
 from strongroom import __version__
 
 ROOT = Path(__file__).parents[2]
+CONSOLE = ROOT / "src" / "strongroom" / "console"
 SCHEMAS = ROOT / "tests" / "vectors" / "cyclonedx"
 SERVICE = f"strongroom-{__version__}-py3-none-manylinux_2_17_x86_64.whl"
 SANDBOX = f"strongroom_sandbox-{__version__}-py3-none-any.whl"
@@ -100,6 +101,9 @@ def test_the_wheel_says_its_commit_and_nothing_of_the_machine(release: Path) -> 
         library = wheel.read("strongroom/atto/gateway/blake2b_work.so")
         assert str(ROOT).encode() not in library
         assert b"/tmp/" not in library
+        for folder in ("templates", "static"):
+            there = {f"strongroom/console/{folder}/{one.name}" for one in (CONSOLE / folder).iterdir()}
+            assert there <= {*wheel.namelist()}
         assert not [name for name in wheel.namelist() if "__pycache__" in name or name.endswith(".kek")]
 
 

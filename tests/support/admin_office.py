@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from strongroom.admin.estate import Estate
 from strongroom.admin.settings import AdminSettings
 from strongroom.admin.surface import admin_surface
+from strongroom.console.surface import Console, with_console
 from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.listener import behind_door
@@ -57,6 +58,7 @@ class Office:
     health: Health
     application: Any
     entropy: SeededEntropy
+    console: Console
 
     async def token(self, *scopes: str, on: Sequence[str] = ("atto",), name: str = "", **terms: Any) -> str:
         """The same new token on each of these ledgers, with these scopes alone."""
@@ -134,12 +136,17 @@ async def running_office(
                 await ledger.prepare()
         estate = Estate([*ledgers.values()], health, clock)
         attempts = Attempts("console", clock, SeededEntropy(), metrics, estate.record, free=UNSLOWED)
-        surface = admin_surface(
+        api = admin_surface(SETTINGS, estate, attempts=attempts, metrics=metrics)
+        console = with_console(
+            api,
             SETTINGS,
             estate,
             attempts=attempts,
             metrics=metrics,
+            clock=clock,
+            entropy=SeededEntropy(9),
         )
+        surface = console.surface
         named = NamedRequests(behind_door(surface), SeededEntropy())
         url = await stack.enter_async_context(serving(named))
         client = await stack.enter_async_context(
@@ -153,4 +160,5 @@ async def running_office(
             health=health,
             application=surface.application,
             entropy=SeededEntropy(7),
+            console=console,
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from strongroom.core.advice import Chapter
 from strongroom.core.clock import Clock
 from strongroom.core.errors import (
     CredentialUnclear,
@@ -21,7 +22,7 @@ from strongroom.core.errors import (
     VaultError,
 )
 from strongroom.core.guard.rule import approve_scope
-from strongroom.core.ledger.contract import Ledger
+from strongroom.core.ledger.contract import Coin, Ledger
 from strongroom.core.runtime.telemetry import Health
 from strongroom.core.security.access import ADMIN_SCOPES, Principal
 from strongroom.core.security.attempts import Burst
@@ -117,6 +118,14 @@ class Estate:
 
     def title_of(self, name: str) -> str:
         return self._ledgers[name].definition.title
+
+    def coin_of(self, name: str) -> Coin:
+        return self._ledgers[name].definition.coin
+
+    def advice(self) -> list[Chapter]:
+        """What the ledgers say of their own error codes."""
+        found = (one.definition.advice() for one in self._ledgers.values())
+        return [one for one in found if one is not None]
 
     async def identify(
         self, credentials: Credentials, names: Sequence[str], request_id: str = ""

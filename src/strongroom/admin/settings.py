@@ -1,4 +1,4 @@
-"""Where the admin API listens."""
+"""Where the admin API and the console listen."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +10,7 @@ from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 SURFACE: Final = "console"
 PORT: Final = 8088
 PORT_VARIABLE: Final = "CONSOLE_PORT"
+SESSION_MINUTES: Final = 8 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,10 @@ class AdminSettings:
     is_port_chosen: bool
     """The operator named the port: then the process does not start without it."""
     trusted_proxies: TrustedProxies
+    has_pages: bool = True
+    """Whether the port shows the web console beside the API."""
+    session_ms: int = SESSION_MINUTES * 60_000
+    """How long a person who signed in to the console stays signed in."""
 
     @property
     def exposure(self) -> Exposure:
@@ -38,5 +43,8 @@ def read_admin_settings(environment: Environment) -> AdminSettings | None:
             parse_proxies,
             TrustedProxies(),
         ),
+        has_pages=environment.flag("CONSOLE_PAGES", default=True),
+        session_ms=60_000
+        * environment.integer("CONSOLE_SESSION_MINUTES", SESSION_MINUTES, low=5, high=7 * 24 * 60),
     )
     return settings if is_on else None

@@ -11,7 +11,7 @@ from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.vocabulary import Payloads, Vocabulary
 from strongroom.core.http.outbound.targets import shown_url
-from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.ledger.contract import Check, Coin, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.policy import EXPORT
@@ -29,6 +29,7 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
 
     name = "atto"
     title = "Atto"
+    coin = Coin("ATTO", 9)
     named_by = ("NODE_BASE_URL",)
     example = "NETWORK and NODE_BASE_URL"
     surfaces = SURFACES

@@ -21,6 +21,7 @@ from strongroom.core.intents.execution import Executions
 from strongroom.core.ledger.contract import (
     AbsentNetwork,
     Check,
+    Coin,
     LedgerDefinition,
     OwnVariables,
     Surroundings,
@@ -58,6 +59,7 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
     name = "bittensor"
     title = "Bittensor"
+    coin = Coin("TAO", 9)
     named_by = ("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT")
     example = "network"
     surfaces = SURFACES

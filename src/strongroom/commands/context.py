@@ -40,9 +40,16 @@ def administrative_settings(ledgers: list[str] | None = None) -> Settings:
     return settings
 
 
+SIGN_IN = "sign-in"
+"""As the server calls it, which the other commands do not load."""
+
+
 def print_ready(urls: dict[str, str]) -> None:
-    """One line that says where everything is: people read it, scripts wait for it."""
-    typer.echo("ready " + " ".join(f"{name}={url}" for name, url in urls.items()))
+    """One line that says where everything is: people read it, scripts wait for it. Of a sandbox, one more leads into the console."""
+    surfaces = {name: url for name, url in urls.items() if name != SIGN_IN}
+    typer.echo("ready " + " ".join(f"{name}={url}" for name, url in surfaces.items()))
+    if SIGN_IN in urls:
+        typer.echo(f"the console, which this link opens once within 15 minutes: {urls[SIGN_IN]}")
     sys.stdout.flush()
 
 

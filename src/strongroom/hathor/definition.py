@@ -11,7 +11,7 @@ from strongroom.core.errors import VaultError
 from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.intents.execution import Executions
-from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.ledger.contract import Check, Coin, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.storage.adoption.original import Original
 from strongroom.core.storage.schema import Revisions
@@ -34,6 +34,7 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
 
     name = "hathor"
     title = "Hathor"
+    coin = Coin("HTR", 2)
     named_by = ("DEFAULT_SERVER", "FULLNODE_HOST")
     example = "NETWORK and DEFAULT_SERVER"
     surfaces = SURFACES

@@ -204,3 +204,9 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 def test_moments_are_read() -> None:
     assert parse_instant("1970-01-02") == 86_400_000
     assert parse_instant("1970-01-01T01:00:00.123+01:00") == 123
+
+
+async def test_what_was_signed_is_counted_by_the_time(database: Database, payments: Payments) -> None:
+    await store(database, *(intent_of(number) for number in (99, 100, 109, 110, 139, 140)))
+    assert await payments.signed(100, 10, 4) == [2, 1, 0, 1]
+    assert await payments.signed(1000, 10, 2) == [0, 0]

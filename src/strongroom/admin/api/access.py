@@ -1,5 +1,6 @@
 """Who asks, and what each route needs: one of the scopes of the admin API, on the ledger of its path or on any ledger."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from litestar import Request
@@ -14,6 +15,7 @@ from strongroom.core.http.requests.named import id_in, identified
 from strongroom.core.http.route_access import SCOPE, is_methods_answer, is_public
 from strongroom.core.security.access import Principal
 from strongroom.core.security.attempts import Attempts
+from strongroom.core.security.credentials import Credentials
 
 READ: Final = "admin:read"
 PAYMENTS: Final = "admin:payments"
@@ -44,24 +46,42 @@ class Callers:
         """Raises: Unauthenticated, Forbidden, RateLimited, NotFound, Unavailable; InvalidInput: the query is not as described."""
         if is_public(handler) or is_methods_answer(handler):
             return
+        await self.admit_with(connection, handler, credentials_of(connection, self._proxies))
+
+    async def admit_with(
+        self,
+        connection: ASGIConnection[Any, Any, Any, Any],
+        handler: BaseRouteHandler,
+        credentials: Credentials,
+    ) -> None:
+        """Admits whoever has these credentials. Raises as `admit`."""
         scope = handler.opt.get(SCOPE)
         if scope is None:
             raise Forbidden("The route is open to nobody: it declares no scope", code="route_closed")
         ledger = connection.path_params.get(LEDGER)
         # Of a ledger that is not served, a caller learns nothing without a token of another one.
         names = [one for one in self._estate.names if one == ledger] or self._estate.names
-        request_id = id_in(connection.scope)
-        credentials = credentials_of(connection, self._proxies)
-        # Each ledger is asked, and most do not know the token: here the attempt is one.
-        authority = await self._attempts.identify(
-            credentials, lambda: self._estate.identify(credentials, names, request_id)
-        )
+        authority = await self.identify(connection, credentials, names)
+        connection.state.authority_of_all = authority
         identified(connection.scope, authority.name)
         authority = authority.require_any() if scope == ANY else authority.require(scope)
         if ledger is not None:
             self._estate.find(ledger)
         _check_query(connection, handler)
         connection.state.authority = authority
+
+    async def identify(
+        self,
+        connection: ASGIConnection[Any, Any, Any, Any],
+        credentials: Credentials,
+        names: Sequence[str],
+    ) -> Authority:
+        """Who it is on each of these ledgers. Raises: Unauthenticated, Forbidden, RateLimited, Unavailable."""
+        request_id = id_in(connection.scope)
+        # Each ledger is asked, and most do not know the token: here the attempt is one.
+        return await self._attempts.identify(
+            credentials, lambda: self._estate.identify(credentials, names, request_id)
+        )
 
     @staticmethod
     def authority(request: Request[Any, Any, Any]) -> Authority:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from strongroom.admin.advice import ADVICE as OF_ADMIN
+from strongroom.console.advice import ADVICE as OF_CONSOLE
 from strongroom.core.advice import Chapter
 from strongroom.core.advice.of_callers import OF_CALLERS
 from strongroom.core.advice.of_operators import FINDINGS, OF_ADMINISTRATION, OF_COPIES, OF_KEYS
@@ -37,6 +38,7 @@ def chapters() -> Iterator[Chapter]:
     shared = "The admin API gives them as `code`, beside `detail` and `requestId`, and commands say them."
     yield Chapter("Rules, tokens, webhooks, payments, checkpoints", shared, OF_ADMINISTRATION)
     yield Chapter("The admin API alone", "No command gives them.", OF_ADMIN)
+    yield Chapter("The console alone", "Its pages say them.", OF_CONSOLE)
     yield Chapter("Keys", "The start and `strongroom keys`, `seal`, `unseal` say them.", OF_KEYS)
     yield Chapter(
         "Backups and copies", "`strongroom backup`, `restore`, `verify`, `copy` say them.", OF_COPIES

@@ -90,6 +90,8 @@ class DoorRules:
     allowed: AllowedCallers = field(default_factory=AllowedCallers)
     pages: frozenset[str] = frozenset()
     """Paths of pages without data, which a link on another site may open."""
+    is_linked: bool = False
+    """Whether such a link may open every path: callers are known by a cookie that it does not bring along."""
 
     def caller(self, scope: Any) -> Refused | None:
         """The reason for a refusal; None for a request of a program, of the surface's own page or of an allowed page."""
@@ -151,7 +153,7 @@ class DoorRules:
         """Whether a person followed a link to one of the pages; in a frame, the destination would not be `document`."""
         return (
             scope.get("method") == "GET"
-            and scope["path"] in self.pages
+            and (self.is_linked or scope["path"] in self.pages)
             and _values(scope, b"sec-fetch-mode") == ["navigate"]
             and _values(scope, b"sec-fetch-dest") == ["document"]
         )

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import uvicorn
@@ -54,6 +54,9 @@ class Surface:
     """The error format in which the door refuses."""
     has_door: bool = False
     """Whether foreign web pages are refused though callers authenticate themselves, and none is ever allowed in by the operator."""
+    forms_but_under: str | None = None
+    """With `has_door`: forms are taken too, but on paths that contain this text; and a link on another site may open any page
+    elsewhere, because those ask for a cookie that no such link brings along."""
     controls: str | None = None
     """On an otherwise public surface, paths that contain this text have the door, and accept any content type."""
     pages: frozenset[str] = frozenset()
@@ -89,7 +92,16 @@ def behind_door(surface: Surface, allowed: AllowedCallers = NOBODY_ELSE) -> Any:
         rules = DoorRules(
             bound_to=surface.host, allowed=AllowedCallers(hosts=allowed.hosts), pages=surface.pages
         )
-        return Door(surface.application, rules=rules, dialect=surface.dialect)
+        door = Door(surface.application, rules=rules, dialect=surface.dialect)
+        if surface.forms_but_under is None:
+            return door
+        open_door = Door(
+            surface.application,
+            rules=replace(rules, is_linked=True),
+            dialect=surface.dialect,
+            json_only=False,
+        )
+        return _on_paths(surface.forms_but_under, door, open_door)
     if surface.controls is not None:
         rules = DoorRules(bound_to=surface.host, allowed=allowed)
         door = Door(surface.application, rules=rules, dialect=surface.dialect, json_only=False)

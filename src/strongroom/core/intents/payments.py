@@ -13,7 +13,7 @@ from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.intents.execution import Execution, Executions, ExecutionState
 from strongroom.core.intents.intent import APPROVAL, Intent, Outcome
-from strongroom.core.intents.store import list_intents, load_intent
+from strongroom.core.intents.store import count_signed, list_intents, load_intent
 from strongroom.core.storage.database import Database
 
 MAX_PAGE: Final = 500
@@ -156,6 +156,14 @@ class Payments:
             return [payment_of(self._ledger, one, now_ms, done.get(one.id)) for one in intents]
 
         return await self._database.read(work)
+
+    async def signed(self, since_ms: int, part_ms: int, parts: int) -> list[int]:
+        """How many were signed in each part of the time from `since_ms` on."""
+        until_ms = since_ms + parts * part_ms
+        found = await self._database.read(
+            lambda connection: count_signed(connection, since_ms, until_ms, part_ms)
+        )
+        return [found.get(number, 0) for number in range(parts)]
 
     async def get(self, payment_id: bytes) -> PaymentRecord:
         """Raises: NotFound."""

@@ -208,6 +208,14 @@ def list_intents(
     return [intent_of(row) for row in connection.execute(newest_first)]
 
 
+def count_signed(connection: Connection, since_ms: int, until_ms: int, part_ms: int) -> dict[int, int]:
+    """How many were signed in each part of this time that had any, by the part's number from 0 on."""
+    created = _COLUMNS.created_at_ms
+    part = ((created - since_ms) // part_ms).label("part")
+    query = select(part, func.count()).where(created >= since_ms, created < until_ms).group_by(part)
+    return {int(number): count for number, count in connection.execute(query)}
+
+
 def record_accepted(connection: Connection, intent: Intent, verdict: Accepted, now_ms: int) -> Intent | None:
     """Stores the intent as ACCEPTED. It overrules REJECTED too: the ledger decides.
 

@@ -196,6 +196,16 @@ class AbsentNetwork(NamedTuple):
     """The variables with which a sandbox serves this endpoint."""
 
 
+class Coin(NamedTuple):
+    """The ledger's own coin, as people write amounts of it."""
+
+    symbol: str
+    decimals: int
+    """One coin is 10 to the power of so many of the smallest unit."""
+
+
+SMALLEST_UNIT = Coin("raw", 0)
+
 S = TypeVar("S", bound=LedgerSettings)
 L = TypeVar("L", bound=Ledger)
 
@@ -211,6 +221,8 @@ class LedgerDefinition(ABC, Generic[S, L]):
     """The ledger is configured if one of these variables is set, for example the address of its node."""
     example: ClassVar[str]
     """The variables that an operator sets to configure the ledger, in words."""
+    coin: ClassVar[Coin] = SMALLEST_UNIT
+    """How people write its amounts."""
     surfaces: ClassVar[tuple[str, ...]]
     credentials: ClassVar[tuple[str, ...]] = ()
     """The variables that contain secrets of callers."""

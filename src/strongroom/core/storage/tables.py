@@ -130,6 +130,17 @@ token_use = Table(
 )
 """When and from where a token was last used. Apart from the tokens, so that no request waits for this row."""
 
+session = Table(
+    "strongroom_session",
+    metadata,
+    Column("id", binary(32), primary_key=True),
+    Column("sealed", binary(1024), nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Index("strongroom_session_expiry", "expires_at_ms"),
+)
+"""Sessions of people who signed in with a token in a browser (`core.security.sessions`). `id` is the hash of a secret that only the
+browser has, and only that secret opens `sealed`."""
+
 rate = Table(
     "strongroom_rate",
     metadata,

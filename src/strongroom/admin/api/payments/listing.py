@@ -11,8 +11,9 @@ from litestar.params import FromPath, QueryParameter
 from strongroom.admin.api import access
 from strongroom.admin.api.cursors import decode_cursor, encode_cursor
 from strongroom.admin.api.pages import Cursor, OneLedger, ask_each, moment
-from strongroom.admin.api.wire import PaymentPage, PaymentView, away_view, payment_view
+from strongroom.admin.api.wire import Answer, AwayView, PaymentPage, PaymentView, away_view, payment_view
 from strongroom.admin.estate import Authority, Estate
+from strongroom.core.clock import iso_instant
 from strongroom.core.errors import NotFound, Unavailable
 from strongroom.core.http.route_access import needs
 from strongroom.core.intents.execution import ExecutionState
@@ -88,7 +89,22 @@ async def payment_filter(
     )
 
 
+MINUTE_MS = 60_000
+Minutes = Annotated[int, QueryParameter(ge=1, le=24 * 60, description="How many minutes back")]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The most payments on a page")]
+
+
+class SignedView(Answer):
+    ledger: str
+    signed: list[int]
+    """In each minute since `since`; the last one goes on."""
+
+
+class ThroughputView(Answer):
+    since: str
+    ledgers: list[SignedView]
+    away: list[AwayView]
+    """Ledgers that could not be asked."""
 
 
 class PaymentsController(Controller):
@@ -121,6 +137,31 @@ class PaymentsController(Controller):
         return PaymentPage(
             payments=[_view(estate, one) for one in shown],
             cursor=encode_cursor(positions) if len(ordered) > limit else None,
+            away=[away_view(name, error) for name, error in away.items()],
+        )
+
+    @get(
+        "/throughput",
+        summary="How many payments were signed lately",
+        opt=needs(access.PAYMENTS) | {"query": ("ledger", "minutes")},
+    )
+    async def throughput(
+        self,
+        estate: NamedDependency[Estate],
+        authority: NamedDependency[Authority],
+        ledger: OneLedger = None,
+        minutes: Minutes = 60,
+    ) -> ThroughputView:
+        """By the minute, the last minute last, of every ledger over which the caller has authority."""
+        since_ms = (estate.now_ms // MINUTE_MS + 1 - minutes) * MINUTE_MS
+
+        async def part(name: str) -> Sequence[int]:
+            return await estate.find(name).payments.signed(since_ms, MINUTE_MS, minutes)
+
+        found, away = await ask_each(estate, authority, ledger, part)
+        return ThroughputView(
+            since=iso_instant(since_ms),
+            ledgers=[SignedView(ledger=name, signed=list(signed)) for name, signed in found.items()],
             away=[away_view(name, error) for name, error in away.items()],
         )
 

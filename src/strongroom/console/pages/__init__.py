@@ -1,0 +1,1 @@
+"""The console's pages: each is one small controller beside one template."""

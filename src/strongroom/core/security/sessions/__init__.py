@@ -1,0 +1,1 @@
+"""People who signed in with a token in a browser."""
