@@ -78,3 +78,9 @@ def test_every_error_code_of_the_source_is_explained() -> None:
     assert {"sealed_row_altered", "host_not_allowed", "wrong_password", "checkpoint_chain"} <= found
     explained = {code for chapter in explain.chapters() for code in chapter.codes}
     assert sorted(found - explained - NO_ERRORS) == []
+
+
+def test_the_front_page_links_to_every_page() -> None:
+    front = (ROOT / "README.md").read_text()
+    pages = [f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")]
+    assert [page for page in pages if f"({page})" not in front] == []

@@ -1,7 +1,10 @@
 """docs/troubleshooting.md quotes what the service says: each message here comes from a running service that something was done to."""
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +106,22 @@ def account(place: Place) -> str:
 def send(place: Place, address: str, amount: int = 1) -> httpx2.Response:
     path = f"/wallets/accounts/{address}/transactions/SEND"
     return place.ask("POST", "ATTO_PORT", path, {"receiverAddress": NOBODY, "amount": amount})
+
+
+def test_the_first_questions(place: Place) -> None:
+    (block,) = re.findall(r"^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    script = block.replace("localhost:8081", f"127.0.0.1:{place.variables['MANAGEMENT_PORT']}")
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script.replace(".venv/bin/", "")],
+        env={**place.variables, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"components"' in done.stdout
+    assert "NODE_BASE_URL" in done.stdout
+    assert "503 Service Unavailable: The Atto node does not answer" in done.stdout
 
 
 def test_atto(place: Place, account: str) -> None:
