@@ -47,8 +47,8 @@ class GroupNode:
         done = subprocess.run(install, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def start(self, seeds: list[int]) -> None:
-        """Starts the server; it is in no group yet. `seeds`: the ports of all."""
+    def start(self, seeds: list[int], *, joins: bool = False) -> None:
+        """Starts the server; `seeds` are the ports of all. `joins`: it takes nobody before it is on its way into the group."""
         init = self._folder / "init.sql"
         init.write_text(f"SET sql_log_bin = 0;\n{INIT_SQL}SET sql_log_bin = 1;\n")
         multi, single = ("ON", "OFF") if self._multi_primary else ("OFF", "ON")
@@ -77,7 +77,7 @@ class GroupNode:
             "--report-host=127.0.0.1",
             f"--report-port={self.port}",
             f"--group-replication-group-name={GROUP}",
-            "--group-replication-start-on-boot=OFF",
+            f"--group-replication-start-on-boot={'ON' if joins else 'OFF'}",
             "--group-replication-communication-stack=MYSQL",
             f"--group-replication-local-address=127.0.0.1:{self.port}",
             f"--group-replication-group-seeds={','.join(f'127.0.0.1:{port}' for port in seeds)}",
@@ -106,6 +106,9 @@ class GroupNode:
         self.execute("START GROUP_REPLICATION")
         if first:
             self.execute("SET GLOBAL group_replication_bootstrap_group = OFF")
+        self.wait_online()
+
+    def wait_online(self) -> None:
         end_s = time.monotonic() + JOINED_S
         while self._state() != [["ONLINE"]]:
             assert time.monotonic() < end_s, "it does not get online"
@@ -147,9 +150,9 @@ class Group:
         return self.nodes[0].url(name), other.url(name)
 
     def come_back(self, number: int) -> None:
-        """A node that was killed starts again and joins the others."""
-        self.nodes[number].start([node.port for node in self.nodes])
-        self.nodes[number].join()
+        """A node that was killed starts again and joins the others. Outside the group it would take writes that no other node has."""
+        self.nodes[number].start([node.port for node in self.nodes], joins=True)
+        self.nodes[number].wait_online()
 
 
 def _program() -> str:
