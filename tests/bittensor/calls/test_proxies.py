@@ -186,6 +186,20 @@ async def test_the_wallet_s_coldkey_is_the_proxy_s(service: BittensorService) ->
         )
 
 
+@pytest.mark.parametrize("node", [424], indirect=True)
+async def test_its_key_is_no_other_key(service: BittensorService) -> None:
+    """As a hotkey or another wallet's coldkey it would sign messages, and pay what it has."""
+    wallets, before = service.ledger.wallets, await service.ledger.wallets.list()
+    for name in (hotkey("payer", "other"), hotkey("other", "default"), coldkey("other")):
+        twin = NewKey(key=name, public_key=DELEGATE.public_key, keypair=DELEGATE)
+        with pytest.raises(Conflict, match="a proxy's key signs nothing else"):
+            await wallets.import_(OPERATOR, [twin])
+    own = NewKey(key=proxy("other"), public_key=HOT.public_key, keypair=HOT, delegation=STAKING)
+    with pytest.raises(Conflict, match="a proxy's key signs nothing else"):
+        await wallets.import_(OPERATOR, [own])
+    assert await wallets.list() == before
+
+
 async def test_for_whom_it_calls_is_bound_to_its_row(service: BittensorService) -> None:
     """Whoever can write the database cannot turn the key to another account or type."""
     headers = await service.token(calls=CALLS, coldkey=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete
 from strongroom.bittensor import tables
 from strongroom.bittensor.keystore.holdings import held_row
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
-from strongroom.bittensor.keystore.names import KeyName, coldkey, proxy
+from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, proxy
 from strongroom.bittensor.keystore.vault_keys import load_key, load_keys, store_key
 from strongroom.bittensor.protocol.errors import KeyFileError
 from strongroom.bittensor.protocol.keys import Keypair
@@ -68,7 +68,8 @@ class Wallets:
         """Seals the keys and stores all of them or none. Returns the keys that are new.
 
         Raises:
-            Conflict: one of the names belongs to another key, or the proxy is of another coldkey than the wallet's.
+            Conflict: one of the names belongs to another key, the proxy is of another coldkey than the wallet's, or a proxy's
+                key would be a hotkey or a coldkey too.
             VaultError: the row of a key that is there was altered.
         """
         now_ms = self._clock.now_ms()
@@ -87,6 +88,8 @@ class Wallets:
             ]
             for wallet in {new.key.wallet for new in added}:
                 _require_own_proxy(connection, wallet)
+            if added:
+                _require_proxies_apart(connection)
             for new in added:
                 facts = {"address": encode_address(new.public_key), "secret": new.keypair is not None}
                 if new.delegation is not None:
@@ -151,6 +154,19 @@ def _require_own_proxy(connection: Connection, wallet: str) -> None:
         )
     if found.public_key == found.delegation.real:
         raise Conflict(f"{found.public.address} is no proxy of itself", code="key_exists")
+
+
+def _require_proxies_apart(connection: Connection) -> None:
+    """Raises: Conflict: a proxy's key is a hotkey or a coldkey too, and would sign what a proxy does not sign."""
+    stored = load_keys(connection)
+    proxies = {one.public_key: one for one in stored if one.key.kind is KeyKind.PROXY}
+    for one in stored:
+        found = proxies.get(one.public_key)
+        if found is not None and one.key.kind is not KeyKind.PROXY:
+            raise Conflict(
+                f"{found.public.address} would be both {found.key} and {one.key}: a proxy's key signs nothing else",
+                code="key_exists",
+            )
 
 
 def _entries(folder: WalletFolder) -> list[KeyEntry]:
