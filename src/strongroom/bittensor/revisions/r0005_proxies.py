@@ -7,6 +7,7 @@ from strongroom.core.storage.database import ascii_text, binary
 
 revision = "bittensor_0005"
 down_revision = "bittensor_0004"
+BORNE = True
 
 TABLE = "strongroom_bittensor_key"
 

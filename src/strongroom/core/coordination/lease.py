@@ -12,6 +12,8 @@ A thread of its own renews leases (`core.coordination.keeper`), so that no lease
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +21,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection, select, update
 
-from strongroom.core.clock import Clock
+from strongroom.core.clock import Clock, Entropy
 from strongroom.core.coordination.keeper import Keeper, Pulse
 from strongroom.core.errors import LeaseLost
 from strongroom.core.runtime.background import cancel_all
@@ -35,8 +37,15 @@ RELEASED = 0
 """The expiry of a lease that its holder gave back."""
 MAX_SKEW_S = 60.0
 """Calendars of hosts may differ by this much."""
+HOLDER_BYTES = 8
 LOOKS = 8
 """How often in a term others look for a lease."""
+
+
+def holder_name(entropy: Entropy) -> str:
+    """A name for this process: its machine and process id, for people, and what no other process has."""
+    machine = socket.gethostname().encode("ascii", "replace").decode()
+    return f"{machine[:36]}:{os.getpid()}:{entropy.token(HOLDER_BYTES).hex()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

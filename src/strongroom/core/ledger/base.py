@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 
 from strongroom.core.coordination.idempotency import Idempotency
-from strongroom.core.coordination.lease import Leases
+from strongroom.core.coordination.lease import Leases, holder_name
 from strongroom.core.coordination.loops import Loop, Loops
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.coordination.rate_store import DatabaseRates, RedisRates
@@ -60,7 +60,6 @@ from strongroom.core.transparency.settings import CheckpointSettings
 from strongroom.core.transparency.watching import Verifications
 from strongroom.core.webhooks.settings import WebhookSettings
 
-HOLDER_BYTES = 8
 S = TypeVar("S", bound=LedgerSettings)
 
 
@@ -115,7 +114,7 @@ class LedgerBase(ABC, Generic[S]):
         )
         self._set_guard(surroundings.guard)
         self._set_transparency(definition.name, surroundings.checkpoints)
-        self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
+        self.leases = Leases(self.database, self.clock, holder=holder_name(self.entropy))
         self._keys = LedgerKeys(self)
         self.custody = self._keys.custody
         self._openings: dict[str, Opening] = {}

@@ -18,6 +18,7 @@ from strongroom.core.security.upkeep.token_expiry import TokenExpiry
 from strongroom.core.security.upkeep.token_uses import WRITE_S, TokenUses
 from strongroom.core.storage.check import CHECK_S, check_database
 from strongroom.core.storage.database import Database
+from strongroom.core.storage.rolling import SchemaWatch
 from strongroom.core.transparency.making import Checkpoints
 
 PURGE_S: Final = 3600.0
@@ -45,7 +46,8 @@ class Kept(Protocol):
 def start_upkeep(ledger: Kept, own_rates: DatabaseRates | None) -> None:
     """`own_rates`: what counts requests in the ledger's database; None: Redis does."""
     loops, tokens = ledger.loops, ledger.component("Tokens")
-    loops.start(_database_loop(ledger))
+    _watch_database(ledger)
+    _report_life(ledger)
     loops.start(loops.every(tokens, WRITE_S, ledger.token_uses.write, part="uses"))
     expiry = TokenExpiry(ledger.definition.name, database=ledger.database, clock=ledger.clock)
     loops.start(loops.every(tokens, LOOK_S, expiry.look, part="expiry"))
@@ -58,7 +60,12 @@ def start_upkeep(ledger: Kept, own_rates: DatabaseRates | None) -> None:
 
 
 def start_remembering(ledger: Kept, idempotency: Idempotency) -> None:
-    """Holds the lease that says that this process lives, and drops Idempotency-Keys that are over."""
+    """Drops Idempotency-Keys that are over."""
+    ledger.loops.start(ledger.loops.every(ledger.component("Purge"), PURGE_S, idempotency.purge))
+
+
+def _report_life(ledger: Kept) -> None:
+    """Holds the lease that says that this process lives."""
     loops, leases = ledger.loops, ledger.leases
 
     async def hold(_lease: Lease) -> None:
@@ -68,16 +75,19 @@ def start_remembering(ledger: Kept, idempotency: Idempotency) -> None:
         await leases.lead(instance_lease(leases.holder), hold, context.health)
 
     loops.start(loops.run(ledger.component("Instance"), live))
-    loops.start(loops.every(ledger.component("Purge"), PURGE_S, idempotency.purge))
 
 
-def _database_loop(ledger: Kept) -> Loop:
-    """The check of the database; the vital component is DOWN after one failure and UP after one success."""
-    return ledger.loops.every(
-        ledger.component("Database"),
-        CHECK_S,
-        partial(check_database, ledger.database),
-        down_after=1,
-        max_pause_s=CHECK_S,
-        vital=True,
+def _watch_database(ledger: Kept) -> None:
+    """Starts the check of the database; the vital component is DOWN after one failure and UP after one success.
+
+    From now on the database takes no write of this process once a newer version has changed its schema beyond what this
+    process bears.
+    """
+    loops, database, component = ledger.loops, ledger.database, ledger.component("Database")
+    watch = SchemaWatch([ledger.definition.revisions], database.clock)
+    database.watched_by(watch)
+    loops.check(component, watch.check, part="schema")
+    look = partial(check_database, database, watch)
+    loops.start(
+        loops.every(component, CHECK_S, look, down_after=1, max_pause_s=CHECK_S, vital=True),
     )

@@ -8,21 +8,24 @@ from sqlalchemy import Connection, delete, select
 from strongroom.core.errors import Unavailable
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import ANSWER_S, Database
+from strongroom.core.storage.rolling import SchemaWatch
 
 CHECK_S = 5.0
 NAME_BYTES = 8
 
 
-async def check_database(database: Database) -> None:
+async def check_database(database: Database, watch: SchemaWatch | None = None) -> None:
     """Raises the error that makes the database unusable: it does not answer, is full, or refuses.
 
     The check reads one of our tables, because a Galera node without quorum refuses that but answers `SELECT 1`. It also
     commits a row and deletes it. A failure of another unit of work since the last check counts too: a larger write may fail
-    where one row still fits.
+    where one row still fits. So does a schema that `watch` finds newer than this process bears.
     """
     try:
         async with asyncio.timeout(CHECK_S):
             await database.read(_read)
+            if watch is not None:
+                await watch.look(database)
     except TimeoutError:
         raise Unavailable(f"The database does not answer within {CHECK_S:g} s") from None
     try:

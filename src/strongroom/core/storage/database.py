@@ -127,6 +127,11 @@ class Database:
         self._owns_engine = True
         self._closed = False
         self._failure: DatabaseUnusable | None = None
+        self._watch: _Watch | None = None
+
+    def watched_by(self, watch: "_Watch") -> None:
+        """From now on every write transaction asks `watch` whether this process may still write."""
+        self._watch = watch
 
     def _open(self, url: URL, pool_size: int) -> "_Engine":
         if not self.is_sqlite:
@@ -161,6 +166,8 @@ class Database:
         """
         if self.is_read_only:
             raise RuntimeError("this database was opened for reading only")
+        if self._watch is not None:
+            work = self._watch.guarded(work)
         if self.is_sqlite:
             return await self._patiently(lambda: self._engine.write(work))
         try:
@@ -327,6 +334,10 @@ def sqlite_url(path: str) -> URL:
 
 def mysql_url(*, host: str, port: int, name: str, user: str, password: str) -> URL:
     return URL.create("mysql+asyncmy", user, password, host, port, name, query={"charset": "utf8mb4"})
+
+
+class _Watch(Protocol):
+    def guarded(self, work: Work[T], /) -> Work[T]: ...
 
 
 class _Engine(Protocol):

@@ -39,6 +39,7 @@ from strongroom.core.runtime.background import cancel_all
 from strongroom.core.storage.database import Database, ascii_text, locking
 from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate
 from strongroom.core.storage.resume import resumable
+from strongroom.core.storage.rolling import Term, not_borne, require_nobody, require_still_nobody
 from strongroom.core.storage.schema import (
     CORE,
     Revisions,
@@ -89,8 +90,13 @@ async def migrate(
     Raises:
         Unavailable: the database cannot be used.
         SchemaUnfit: the schema is newer than this version, or another program has changed it.
+        ProcessesRunning: processes work on the database that do not bear a missing revision.
     """
     lease = _Lease(database)
+    seen: dict[str, Term] = {}
+
+    def pressing(connection: Connection) -> list[str]:
+        return not_borne(components, _states(connection, components, copy_of))
 
     def work(connection: Connection) -> None:
         # All states are read first, so that a schema that is newer in one part is not changed in another.
@@ -99,6 +105,8 @@ async def migrate(
                 with lease.held(connection):
                     # Again: another node's process may have done it.
                     states = _states(connection, components, copy_of)
+                    if stopping := not_borne(components, states):
+                        require_still_nobody(connection, database.clock, seen, stopping)
                     _warn_if_long(connection, states)
                     for component, state in zip((CORE, *components), states, strict=True):
                         if state.pending:
@@ -107,12 +115,14 @@ async def migrate(
     try:
         # Before taking the turn, so that a database that does not answer does not delay this process's other databases.
         await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
+        if stopping := await database.read(pressing):
+            seen |= await require_nobody(database, stopping)
         async with one_at_a_time(), lease.renewed():
             await database.write(work, answer_s=None)
     except Unavailable as error:
         raise Unavailable(f"The database {shown(database)} cannot be used: {_reason(error)}") from error
     except SchemaUnfit as error:
-        raise SchemaUnfit(f"{shown(database)}: {error.message}", code=error.instance_code) from error
+        raise type(error)(f"{shown(database)}: {error.message}", code=error.instance_code) from error
 
 
 def _states(

@@ -8,6 +8,7 @@ from strongroom.core.storage.database import ascii_text, binary
 
 revision = "core_0020"
 down_revision = "core_0016"
+BORNE = True
 
 LONG_TEXT = sa.Text().with_variant(
     mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"

@@ -8,6 +8,7 @@ from strongroom.core.storage.database import exact_text
 
 revision = "core_0021"
 down_revision = "core_0020"
+BORNE = True
 
 LONG_TEXT = sa.Text().with_variant(
     mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
