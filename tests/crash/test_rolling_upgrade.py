@@ -3,18 +3,23 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
+from commands.conftest import run
 from strongroom.core.storage.schema import CORE
+from strongroom.registry import OWN
 from support.atto_payments import Books, Payers, new_payment, open_accounts
 from support.atto_processes import NetworkProgram, ServiceProgram
-from support.atto_service import NOBODY, database_variables
+from support.atto_service import NOBODY, database_variables, until
 from support.callback_sink import running_sink
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
-from support.old_source import LaterProgram, old_source
+from support.old_source import BEFORE_TAGS, LaterProgram, old_source
+from support.ports import own_ports
 from support.processes import strongroom
 from support.seeds import seeded
 
@@ -88,6 +93,52 @@ async def test_no_write_is_lost_while_the_schema_changes_under_running_processes
             assert "newer than this version of Strongroom" in refused.logs()
             books = Books(service=new, network=network, database_url=url, addresses=addresses, sink=sink)
             await books.assert_agree(load.payers.answers)
+
+
+@pytest.mark.parametrize("ledger", [one.name for one in OWN])
+async def test_running_processes_of_every_ledger_bear_what_is_borne(ledger: str, tmp_path: Path) -> None:
+    variables = {"STRONGROOM_DATA": str(tmp_path), **own_ports()}
+    earlier = old_source(tmp_path / "earlier")
+    with strongroom("serve", ledger, "--sandbox", environment=variables | earlier) as old:
+        old.wait_ready()
+        assert run("migrate", ledger, variables=variables).status == 0
+        last = (await looked(variables, ledger))["lastSuccess"]
+        found = await until(lambda: looked(variables, ledger), lambda one: one["lastSuccess"] != last)
+        assert found["status"] == "UP"
+        assert health(variables)["status"] == "UP"
+        assert old.terminate() == 0
+    again = run("serve", ledger, "--sandbox", variables=variables | earlier)
+    assert again.status == 1
+    assert "newer than this version of Strongroom" in again.stderr[-1]
+
+
+@pytest.mark.parametrize("ledger", [one.name for one in OWN])
+def test_running_processes_hold_off_what_they_do_not_bear(ledger: str, tmp_path: Path) -> None:
+    variables = {"STRONGROOM_DATA": str(tmp_path), "COLUMNS": "500", **own_ports()}
+    earlier = old_source(tmp_path / "earlier", BEFORE_TAGS)
+    with strongroom("serve", ledger, "--sandbox", environment=variables | earlier) as old:
+        old.wait_ready()
+        others = {**variables, **own_ports()}
+        for arguments in (("migrate", ledger), ("serve", ledger, "--sandbox")):
+            refused = run(*arguments, variables=others)
+            assert refused.status == 1
+            assert "Running processes do not bear what core_0016" in refused.stderr[-1]
+            assert ledger == "hathor" or f":{old.pid} (holds " in refused.stderr[-1]
+        assert "core_0016" in " ".join(run("migrate", ledger, "--dry-run", variables=others).stdout)
+        assert health(variables)["status"] == "UP"
+        old.kill()
+    assert run("migrate", ledger, variables=others).status == 0
+
+
+async def looked(variables: dict[str, str], ledger: str) -> dict[str, Any]:
+    """The old process's last look at its database."""
+    found: dict[str, Any] = health(variables)["components"][f"{ledger}Database"]
+    return found
+
+
+def health(variables: dict[str, str]) -> Any:
+    port = variables["MANAGEMENT_PORT"]
+    return httpx2.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=30).json()
 
 
 def _assert_signed_by_both(load: Load, url: URL) -> None:

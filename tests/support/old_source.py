@@ -11,6 +11,8 @@ from support.programs import program
 
 BEFORE_FOLLOWING = "33848760"
 """The last commit before payments could be followed: core_0016, atto_0004, bittensor_0004, hathor_0007."""
+BEFORE_TAGS = "3ebc9cd0"
+"""The last commit before core_0016, which its processes do not bear: the tokens and rules that they write have no tag."""
 OWN = Path(__file__).parents[2]
 
 
