@@ -7,7 +7,7 @@ import pytest
 from alembic.script import Script
 from sqlalchemy.engine import URL
 
-from strongroom.core.storage.rolling import epoch
+from strongroom.core.storage.rolling.watch import epoch
 from support.schema_statements import COMPONENTS, statements_of
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from strongroom.core.security.upkeep.token_expiry import TokenExpiry
 from strongroom.core.security.upkeep.token_uses import WRITE_S, TokenUses
 from strongroom.core.storage.check import CHECK_S, check_database
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.rolling import SchemaWatch
+from strongroom.core.storage.rolling.watch import SchemaWatch
 from strongroom.core.transparency.making import Checkpoints
 
 PURGE_S: Final = 3600.0

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select
 from strongroom.core.errors import Unavailable
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import ANSWER_S, Database
-from strongroom.core.storage.rolling import SchemaWatch
+from strongroom.core.storage.rolling.watch import SchemaWatch
 
 CHECK_S = 5.0
 NAME_BYTES = 8

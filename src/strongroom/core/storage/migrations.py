@@ -39,7 +39,7 @@ from strongroom.core.runtime.background import cancel_all
 from strongroom.core.storage.database import Database, ascii_text, locking
 from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate
 from strongroom.core.storage.resume import resumable
-from strongroom.core.storage.rolling import Term, not_borne, require_nobody, require_still_nobody
+from strongroom.core.storage.rolling.running import Term, not_borne, require_nobody, require_still_nobody
 from strongroom.core.storage.schema import (
     CORE,
     Revisions,

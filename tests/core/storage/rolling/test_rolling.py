@@ -15,16 +15,13 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.check import check_database
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
-from strongroom.core.storage.rolling import (
+from strongroom.core.storage.rolling.running import (
     FORGOTTEN_MS,
-    STALE_S,
     ProcessesRunning,
-    SchemaNewer,
-    SchemaWatch,
-    epoch,
     read_signs,
     require_still_nobody,
 )
+from strongroom.core.storage.rolling.watch import STALE_S, SchemaNewer, SchemaWatch, epoch
 from strongroom.core.storage.schema import Revisions
 from support.clock import ManualClock
 
