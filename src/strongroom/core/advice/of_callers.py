@@ -224,6 +224,16 @@ OF_CALLERS: Mapping[str, Advice] = {
         "The database's schema is not the one of this version.",
         "`strongroom migrate`, or run the version that made it.",
     ),
+    "schema_in_use": Advice(
+        0,
+        "Running processes do not bear what the start or `migrate` would make of the schema. Nothing was changed.",
+        "Stop the processes that the message names, then start again.",
+    ),
+    "schema_newer": Advice(
+        503,
+        "A newer version changed the schema under this process, which writes and signs nothing more.",
+        "Stop this process, and start the new version.",
+    ),
     "connections": Advice(
         503,
         "Too many connections of all clients are open.",
