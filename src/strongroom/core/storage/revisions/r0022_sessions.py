@@ -7,6 +7,7 @@ from strongroom.core.storage.database import binary
 
 revision = "core_0022"
 down_revision = "core_0021"
+BORNE = True
 
 
 def upgrade() -> None:
