@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.ports import own_ports
 from support.processes import strongroom
 
@@ -13,6 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "upgrade.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 
+@pytest.mark.slow  # seven programs, one after the other; each has tests of its own
 def test_the_commands_of_the_page_work_in_their_order(tmp_path: Path) -> None:
     own = {"STRONGROOM_DATA": str(tmp_path / "data"), "NETWORK": "local", **own_ports()}
     own["NODE_BASE_URL"] = "http://127.0.0.1:9"  # nobody: that is nothing which an upgrade needs
