@@ -107,6 +107,8 @@ async def serve(
             estate = Estate(ledgers, health, SystemClock())
             admin, console = _admin(settings, settings.admin, estate, metrics, gate, certificates)
             listeners += admin
+            if console is not None:
+                before_stop.append(console[0].watch.close)
         links: dict[str, str] = {}
         # Now: before anybody can ask whether the process is ready.
         waiting = [(ledger, ledger.waiting()) for ledger in ledgers]

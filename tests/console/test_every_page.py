@@ -25,6 +25,7 @@ VALUES = {
     "name": "style.css",
 }
 """What stands for the parameters of paths. A new page with a parameter of another name adds it here."""
+LIVE = "/live"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}"
 
 
@@ -53,9 +54,14 @@ async def test_every_answer_has_the_policy_and_is_kept_by_nobody(office: Office,
     await visitor.sign_in(await office.token(ADMIN, on=BOTH))
     visitor.client.follow_redirects = False
     paths = ["/no-such-page", "/assets/x/style.css", *(one.path_with(VALUES) for one in operations(office))]
+    paths.remove(LIVE)  # its answer has no end
+    async with visitor.client.stream("GET", LIVE) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert shields(answer.headers) == []
     for path in paths:
         for page in (await visitor.open(path), await visitor.send(path, {})):
             assert shields(page.headers) == [], path
+            assert page.status < 500, path
             assert page.headers["cache-control"] == "no-store", path
     assert "unsafe" not in POLICY
 
@@ -135,7 +141,7 @@ async def test_reading_changes_nothing(office: Office, visitor: Visitor) -> None
     await visitor.sign_in(await office.token(ADMIN, on=BOTH))
     before = {name: await all_rows(office.ledgers[name].database, but=USES) for name in BOTH}
     for one in guarded(office):
-        if one.method == "GET" and "live" not in one.path:
+        if one.method == "GET" and one.path != LIVE:
             await visitor.open(one.path_with(VALUES))
     after = {name: await all_rows(office.ledgers[name].database, but=USES) for name in BOTH}
     assert before == after
@@ -145,7 +151,7 @@ async def test_hostile_text_is_text_on_every_page(office: Office, visitor: Visit
     """In the caller's name, which every page shows, and in what a page is asked."""
     await visitor.sign_in(await office.token(ADMIN, on=BOTH, name=HOSTILE))
     for one in operations(office):
-        if one.method != "GET" or "live" in one.path:
+        if one.method != "GET" or one.path == LIVE:
             continue
         page = await visitor.open(one.path_with({**VALUES, "code": "%3Cscript%3Ealert(1)"}))
         assert "<script>alert" not in page.html, one.name

@@ -116,6 +116,11 @@ class Estate:
         """Whether the ledger seals anything."""
         return self._ledgers[name].custody is not None
 
+    def is_sealed(self, name: str) -> bool:
+        """Whether the ledger holds keys that are not in memory."""
+        custody = self._ledgers[name].custody
+        return custody is not None and not custody.is_open
+
     def title_of(self, name: str) -> str:
         return self._ledgers[name].definition.title
 

@@ -72,6 +72,13 @@ class Visitors:
                 raise SignedOut(error.message) from error
             raise
 
+    async def recheck(self, connection: AnyConnection) -> None:
+        """Whether whoever began this request still counts. Raises as `admit`."""
+        session = await self._session(connection)
+        await self._callers.identify(
+            connection, self._credentials(connection, session.token), self._callers.ledgers
+        )
+
     async def identify(self, connection: AnyConnection, token: str, names: tuple[str, ...]) -> Authority:
         """Who a token is, for whoever signs in with it. Raises as `Callers.identify`."""
         return await self._callers.identify(connection, self._credentials(connection, token), names)

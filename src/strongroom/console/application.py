@@ -11,7 +11,9 @@ from strongroom.admin.estate import Estate
 from strongroom.console.access import Visitors
 from strongroom.console.cookies import Cookies
 from strongroom.console.files import asset_route, make_templates, read_assets
-from strongroom.console.pages import overview
+from strongroom.console.live.streams import Streams
+from strongroom.console.live.watch import Watch
+from strongroom.console.pages import approvals, freezes, overview, payment, payments
 from strongroom.console.refusals import PageAnswers, explain_error
 from strongroom.console.shield import Shielded
 from strongroom.console.sign_in_pages import SignInPages, SignOutPages
@@ -19,7 +21,7 @@ from strongroom.console.sign_ins import OneTimeLinks, SignIns
 from strongroom.console.viewer import Viewer
 
 MAX_BODY = 64 * 1024
-PAGES = (overview,)
+PAGES = (overview, payments, payment, approvals, freezes)
 """The modules of pages, in the order of the bar: each has SECTION, what the bar says of it, and CONTROLLERS."""
 
 
@@ -31,6 +33,7 @@ def create_application(
     links: OneTimeLinks,
     cookies: Cookies,
     errors: PageAnswers,
+    watch: Watch,
 ) -> Shielded:
     assets = read_assets()
     sections = tuple(page.SECTION for page in PAGES if page.SECTION is not None)
@@ -44,6 +47,7 @@ def create_application(
             SignOutPages,
             asset_route(assets),
             explain_error,
+            Streams,
             *(controller for page in PAGES for controller in page.CONTROLLERS),
         ],
         guards=[visitors.admit],
@@ -52,6 +56,7 @@ def create_application(
             "visitors": _constant(visitors),
             "sign_ins": _constant(sign_ins),
             "links": _constant(links),
+            "watch": _constant(watch),
             "jar": _constant(cookies),
             "viewer": Provide(viewer),
         },

@@ -9,6 +9,7 @@ from strongroom.admin.settings import AdminSettings
 from strongroom.console.access import Visitors
 from strongroom.console.application import create_application
 from strongroom.console.cookies import Cookies
+from strongroom.console.live.watch import Watch
 from strongroom.console.refusals import SIGN_IN, PageAnswers
 from strongroom.console.sign_ins import OneTimeLinks, SignIns
 from strongroom.core.clock import Clock, Entropy
@@ -19,14 +20,16 @@ from strongroom.core.security.attempts import Attempts
 
 API: Final = "/admin/"
 DOCUMENTATION: Final = "/swagger-ui"
+LIVE: Final = "/live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """The surface with the console on it, and the links that sign in to it."""
+    """The surface with the console on it, the links that sign in to it, and what its viewers watch."""
 
     surface: Surface
     links: OneTimeLinks
+    watch: Watch
 
     def link(self, url: str, token: str) -> str:
         """An address that signs in with this token once, at the surface with this URL."""
@@ -47,6 +50,7 @@ def with_console(
     cookies = Cookies(settings.trusted_proxies)
     sign_ins = SignIns(estate, clock, entropy, settings.session_ms)
     links = OneTimeLinks(clock, entropy)
+    watch = Watch(clock)
     callers = Callers(estate, settings.trusted_proxies, attempts)
     application = create_application(
         estate,
@@ -55,19 +59,25 @@ def with_console(
         links=links,
         cookies=cookies,
         errors=PageAnswers(metrics, estate, cookies),
+        watch=watch,
     )
-    pages = TimedApplication(application, metrics)
-    beside = ByPath(surface.application, pages)
-    return Console(surface=replace(surface, application=beside, forms_but_under=API), links=links)
+    beside = ByPath(surface.application, TimedApplication(application, metrics), application)
+    return Console(
+        surface=replace(surface, application=beside, forms_but_under=API), links=links, watch=watch
+    )
 
 
 class ByPath:
-    """ASGI: the admin API where its paths are, and the console everywhere else."""
+    """ASGI: the admin API where its paths are, and the console everywhere else. How long somebody looks at a page is not measured."""
 
-    def __init__(self, application: Any, console: Any) -> None:
+    def __init__(self, application: Any, console: Any, untimed: Any) -> None:
         self._application = application
         self.console = console
+        self._untimed = untimed
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        is_api = scope["path"].startswith((API, DOCUMENTATION))
-        await (self._application if is_api else self.console)(scope, receive, send)
+        path = scope["path"]
+        if path.startswith((API, DOCUMENTATION)):
+            await self._application(scope, receive, send)
+        else:
+            await (self._untimed if path == LIVE else self.console)(scope, receive, send)

@@ -74,7 +74,7 @@ class Viewer:
     async def call(self, route: BaseRouteHandler, ledger: str | None = None, **given: Any) -> Any:
         """What this route of the admin API answers them, which is typed in the route. It asks for the scope that the route declares.
 
-        `ledger`: of the route's path. `given`: its other parameters.
+        `ledger`: of the route's path. `given`: its other parameters; `ledger_of_query` is the one that a list filters by.
 
         Raises:
             Forbidden, NotFound, Unavailable, and whatever the route raises.
@@ -85,6 +85,8 @@ class Viewer:
         if ledger is not None:
             self.estate.find(ledger)
             known |= {LEDGER: ledger, "caller": authority.on(ledger)}
+        if (asked := given.pop("ledger_of_query", None)) is not None:
+            known[LEDGER] = asked
         given |= {name: value for name, value in known.items() if name in parameters and name not in given}
         return await route.fn(None, **given)
 

@@ -70,6 +70,10 @@ class Callers:
         _check_query(connection, handler)
         connection.state.authority = authority
 
+    @property
+    def ledgers(self) -> Sequence[str]:
+        return self._estate.names
+
     async def identify(
         self,
         connection: ASGIConnection[Any, Any, Any, Any],

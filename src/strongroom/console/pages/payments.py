@@ -1,0 +1,147 @@
+"""Payments of all ledgers: found by any of their names, filtered, a page at a time, and as CSV."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from litestar import Controller, Request, get
+from litestar.di import NamedDependency
+from litestar.response import Stream, Template
+
+from strongroom.admin.api.access import PAYMENTS
+from strongroom.admin.api.payments.listing import FILTERS, PaymentsController, payment_filter
+from strongroom.admin.api.wire import PaymentPage, PaymentView
+from strongroom.console.viewer import Section, Viewer
+from strongroom.core.errors import InvalidInput
+from strongroom.core.http.route_access import needs
+from strongroom.core.intents.execution import ExecutionState
+from strongroom.core.intents.intent import Outcome
+from strongroom.core.intents.payments import PaymentFilter
+
+SECTION: Final = Section(title="Payments", path="/payments", scope=PAYMENTS)
+LIMIT: Final = 50
+CSV_LIMIT: Final = 500
+CSV_PAGES: Final = 200
+QUERY: Final = ("ledger", *FILTERS, "cursor")
+ON: Final = "true"
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+COLUMNS: Final = (
+    "id",
+    "ledger",
+    "state",
+    "stage",
+    "execution",
+    "kind",
+    "wallet",
+    "account",
+    "amount_raw",
+    "destination",
+    "principal",
+    "rule",
+    "approval",
+    "request_id",
+    "client_key",
+    "created_at",
+    "resolved_at",
+    "reason",
+)
+AnyRequest = Request[Any, Any, Any]
+
+
+class PaymentsPages(Controller):
+    @get("/payments", opt=needs(PAYMENTS) | {"query": QUERY})
+    async def show(self, request: AnyRequest, viewer: NamedDependency[Viewer]) -> Template:
+        asked = _asked(request)
+        page: PaymentPage = await viewer.call(
+            PaymentsController.page,
+            wanted=await filter_of(asked),
+            cursor=asked.get("cursor"),
+            limit=LIMIT,
+            **_ledger(asked),
+        )
+        kept = {name: value for name, value in asked.items() if name != "cursor"}
+        return viewer.page(
+            "payments.html",
+            page=page,
+            asked=asked,
+            is_filtered=bool(kept),
+            next=None if page.cursor is None else f"/payments?{urlencode({**kept, 'cursor': page.cursor})}",
+            csv=f"/payments.csv?{urlencode(kept)}",
+            states=[one.value for one in Outcome],
+        )
+
+    @get("/payments.csv", opt=needs(PAYMENTS) | {"query": QUERY})
+    async def export(self, request: AnyRequest, viewer: NamedDependency[Viewer]) -> Stream:
+        """What the filters find, the newest first; at most 100,000 payments."""
+        asked = _asked(request)
+        wanted, ledger = await filter_of(asked), _ledger(asked)
+
+        async def page(cursor: str | None) -> PaymentPage:
+            found: PaymentPage = await viewer.call(
+                PaymentsController.page, wanted=wanted, cursor=cursor, limit=CSV_LIMIT, **ledger
+            )
+            return found
+
+        first = await page(None)
+
+        async def rows() -> AsyncIterator[str]:
+            yield _line(COLUMNS)
+            shown = first
+            for _ in range(CSV_PAGES):
+                yield "".join(_line(_cells(one)) for one in shown.payments)
+                if shown.cursor is None:
+                    return
+                shown = await page(shown.cursor)
+
+        return Stream(
+            rows(),
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": 'attachment; filename="payments.csv"'},
+        )
+
+
+async def filter_of(asked: Mapping[str, str]) -> PaymentFilter:
+    """Raises: InvalidInput."""
+    text = {
+        name: asked.get(name)
+        for name in ("wallet", "account", "kind", "principal", "token", "rule", "since", "until")
+    }
+    try:
+        outcome = Outcome(asked["state"]) if "state" in asked else None
+        execution = ExecutionState(asked["execution"]) if "execution" in asked else None
+    except ValueError:
+        raise InvalidInput("There is no such state of a payment") from None
+    return await payment_filter(
+        **text,
+        outcome=outcome,
+        execution=execution,
+        request_id=asked.get("request"),
+        stuck=asked.get("stuck") == ON,
+    )
+
+
+def _asked(request: AnyRequest) -> dict[str, str]:
+    """A form sends empty what nobody filled in."""
+    return {name: value.strip() for name, value in request.query_params.items() if value.strip()}
+
+
+def _ledger(asked: Mapping[str, str]) -> dict[str, str]:
+    """As a parameter of the query, which is none of the path."""
+    return {"ledger_of_query": asked["ledger"]} if "ledger" in asked else {}
+
+
+def _cells(one: PaymentView) -> list[str]:
+    values = (getattr(one, name) for name in COLUMNS)
+    return ["" if value is None else str(getattr(value, "value", value)) for value in values]
+
+
+def _line(cells: list[str] | tuple[str, ...]) -> str:
+    """Text that a spreadsheet would take for a formula begins with an apostrophe."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([f"'{cell}" if cell.startswith(FORMULAS) else cell for cell in cells])
+    return buffer.getvalue()
+
+
+CONTROLLERS: Final = (PaymentsPages,)
