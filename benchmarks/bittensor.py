@@ -31,7 +31,7 @@ from strongroom.bittensor.keystore.names import hotkey
 from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.ledger.contract import Surroundings
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings

@@ -32,8 +32,9 @@ from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
 from strongroom.core.http.requests.access_log import AccessLogged
 from strongroom.core.http.tls.certificates import Certificates
-from strongroom.core.ledger.contract import Ledger, Surroundings
+from strongroom.core.ledger.contract import Ledger
 from strongroom.core.ledger.local_networks import LocalNetworks
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.runtime.background import Background, cancel_all
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.health_metrics import show_health

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.core.ledger.key_backends import make_key_backend
+from strongroom.core.ledger.keys.backends import make_key_backend
 from strongroom.core.security.keys.backends.backend import purpose, wrap_surely
 from strongroom.core.security.keys.backends.settings import NAMES
 from support.clock import SeededEntropy

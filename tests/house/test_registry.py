@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from strongroom.cli import application
 from strongroom.commands import token
 from strongroom.commands.lazy import LazyCommands
-from strongroom.core.storage.schema import Revisions
+from strongroom.core.revisions import Revisions
 from strongroom.registry import COMMANDS, GROUP, LEDGERS, OWN, TOKEN_OPTIONS, find_ledgers, names_of
 from strongroom_toy.definition import ToyDefinition
 
@@ -24,6 +23,8 @@ UNUSED = [f"strongroom.{ledger.name}.ledger" for ledger in OWN] + [
     "strongroom_toy",
     "litestar",
 ]
+
+HEAVY = ["aiohttp", "alembic", "litestar", "pydantic", "rich", "sqlalchemy", "structlog", "uvicorn", "uvloop"]
 
 
 def entry(value: str, name: str = "other") -> EntryPoint:
@@ -114,7 +115,6 @@ def test_no_ledger_takes_a_command_of_the_service(command: str) -> None:
 
 def test_every_command_and_option_of_the_service_is_reserved() -> None:
     offered = set(LazyCommands(name="strongroom").list_commands(None))
-    offered |= {one.name or one.callback.__name__ for one in application.registered_commands if one.callback}
     assert offered - {name for one in LEDGERS for name in names_of(one)["commands"]} == set(COMMANDS)
     options = inspect.signature(token.create).parameters.keys()
     limits = {
@@ -165,6 +165,27 @@ def test_a_broken_package_stops_serve_and_no_other_command(tmp_path: Path) -> No
     assert "name what to serve: strongroom serve atto hathor bittensor" in refused.stderr
     unknown = strongroom_beside(tmp_path, value, "serve", "broken")
     assert (unknown.returncode, "unknown ledger broken" in unknown.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", LazyCommands(name="strongroom").list_commands(None))
+def test_the_list_of_commands_says_what_the_command_says(name: str) -> None:
+    group = LazyCommands(name="strongroom")
+    assert group._summary(None, name) == " ".join(group.get_command(None, name).help.split("\n\n")[0].split())
+
+
+@pytest.mark.parametrize("asked", ["--version", "--help"])
+def test_what_tells_of_the_program_loads_nothing_that_serves(asked: str) -> None:
+    """A program of its own, because this one has loaded everything."""
+    code = f"""
+import sys
+from strongroom.cli import application
+try:
+    application([{asked!r}])
+except SystemExit as end:
+    print(end.code, [name for name in {HEAVY!r} if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "0 []"
 
 
 def test_the_command_line_loads_no_ledger_and_no_web_framework_that_it_does_not_run() -> None:

@@ -20,7 +20,8 @@ from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.listener import behind_door
 from strongroom.core.http.requests.naming import NamedRequests
-from strongroom.core.ledger.contract import Ledger, Surroundings
+from strongroom.core.ledger.contract import Ledger
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.attempts import Attempts

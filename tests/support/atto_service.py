@@ -22,7 +22,7 @@ from strongroom.core.clock import SystemEntropy
 from strongroom.core.http.listener import behind_door
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import adopt
-from strongroom.core.ledger.contract import Surroundings
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.settings import read_settings
 from support.atto_account import AttoAccount

@@ -19,7 +19,7 @@ from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
 from strongroom.core.http.listener import behind_door
-from strongroom.core.ledger.contract import Surroundings
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings

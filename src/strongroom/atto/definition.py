@@ -1,30 +1,32 @@
 """Describes the Atto ledger to the server and the commands, without importing what runs it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
-from strongroom.core.advice import Chapter
-from strongroom.core.described import Subject
-from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import approval_scope
-from strongroom.core.guard.vocabulary import Payloads, Vocabulary
-from strongroom.core.http.outbound.targets import shown_url
-from strongroom.core.ledger.contract import Check, Coin, LedgerDefinition, OwnVariables, Surroundings
-from strongroom.core.ledger.installed import Installed
-from strongroom.core.security.holdings import Holdings
-from strongroom.core.security.policy import EXPORT
-from strongroom.core.storage.adoption.original import Original
-from strongroom.core.storage.schema import Revisions
+from strongroom.atto.names import SURFACES
+from strongroom.core.ledger.contract import Coin, LedgerDefinition, OwnVariables
+from strongroom.core.revisions import Revisions
 
 if TYPE_CHECKING:
     from strongroom.atto.ledger import AttoLedger
+    from strongroom.atto.settings import AttoSettings
+    from strongroom.core.advice import Chapter
+    from strongroom.core.described import Subject
+    from strongroom.core.environment import Environment
+    from strongroom.core.guard.vocabulary import Vocabulary
+    from strongroom.core.ledger.contract import Check
+    from strongroom.core.ledger.installed import Installed
+    from strongroom.core.ledger.surroundings import Surroundings
+    from strongroom.core.security.holdings import Holdings
+    from strongroom.core.storage.adoption.original import Original
 
 REVISIONS = Revisions(component="atto", folder=Path(__file__).parent / "revisions")
 
 
-class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
+class AttoDefinition(LedgerDefinition["AttoSettings", "AttoLedger"]):
     """The Atto ledger, as `core.ledger.contract` describes a ledger."""
 
     name = "atto"
@@ -56,9 +58,15 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
         all_set={"ATTO_DB_HOST": "x"},
     )
     secret_files = ("atto.kek",)
+    described_commands: ClassVar[Mapping[str, str]] = {
+        "atto": "Scans of a running Atto service; accounts beside the node's; wallets' keys.",
+        "demo": "Create a wallet, fund it from the faucet, watch it arrive, send, list the history.",
+    }
     revisions = REVISIONS
 
     def read_settings(self, environment: Environment, data: Path, host: str) -> AttoSettings:
+        from strongroom.atto.settings import read_atto_settings
+
         return read_atto_settings(environment, data, host)
 
     def explained_variables(self) -> Sequence[Subject]:
@@ -76,7 +84,7 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
 
         return {"proof of work": load_engine().name}
 
-    def make(self, settings: AttoSettings, surroundings: Surroundings) -> "AttoLedger":
+    def make(self, settings: AttoSettings, surroundings: Surroundings) -> AttoLedger:
         from strongroom.atto.ledger import AttoLedger
 
         return AttoLedger(self, settings, surroundings)
@@ -92,6 +100,8 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
         return AttoWalletServer()
 
     def other_receivers(self, settings: AttoSettings) -> Mapping[str, str]:
+        from strongroom.core.http.outbound.targets import shown_url
+
         return {} if settings.callback_url is None else {"CALLBACK_URL": shown_url(settings.callback_url)}
 
     def events(self) -> Mapping[str, str]:
@@ -101,6 +111,7 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
 
     def scopes(self) -> Mapping[str, str]:
         from strongroom.atto.api.access import SCOPES
+        from strongroom.core.guard.rule import approval_scope
 
         return {**SCOPES, **approval_scope(self.name)}
 
@@ -109,6 +120,8 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
 
     def vocabulary(self) -> Vocabulary:
         from strongroom.atto.protocol import Address, BlockType
+        from strongroom.core.guard.vocabulary import Payloads, Vocabulary
+        from strongroom.core.security.policy import EXPORT
 
         def path(address: str) -> str:
             return Address.parse(address).path

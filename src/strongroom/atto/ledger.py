@@ -14,9 +14,10 @@ from strongroom.atto.following.follower import RETRY_S
 from strongroom.atto.following.streams import AddressStream
 from strongroom.atto.history.callbacks import DESTINATION, QUIET_TICK_S
 from strongroom.atto.history.store import POLL_S
+from strongroom.atto.names import API_SURFACE
 from strongroom.atto.protocol import Address, Receivable
 from strongroom.atto.receiving.receivable_check import CHECK_S
-from strongroom.atto.settings import API_SURFACE, AttoSettings
+from strongroom.atto.settings import AttoSettings
 from strongroom.atto.transactions.told import callback_of
 from strongroom.atto.use_cases import PENDING, UseCases
 from strongroom.atto.wallets.adoption import adopt_accounts
@@ -26,7 +27,8 @@ from strongroom.core.coordination.loops import Loop
 from strongroom.core.http.listener import Surface
 from strongroom.core.intents.intent import Intent
 from strongroom.core.ledger.base import LedgerBase
-from strongroom.core.ledger.contract import AnyLedger, Surroundings
+from strongroom.core.ledger.contract import AnyLedger
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.ledger.telling import Telling
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.security.authentication import Gatekeeper

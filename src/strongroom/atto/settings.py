@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from strongroom.atto.names import API_SURFACE
 from strongroom.atto.protocol import Address, Network
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.http.exposure import Access, Exposure
@@ -12,8 +13,6 @@ from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 from strongroom.core.security.keys.source import KeySource, read_key_source
 from strongroom.core.storage.database import mysql_url, sqlite_url
-
-(API_SURFACE,) = SURFACES = ("atto",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,35 +1,15 @@
 """What the registry knows of the Bittensor ledger without running it."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from strongroom.bittensor.settings import (
-    CREDENTIALS,
-    SURFACES,
-    BittensorSettings,
-    read_bittensor_settings,
-)
-from strongroom.core.advice import Chapter
-from strongroom.core.described import Subject
-from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import approval_scope
-from strongroom.core.guard.token_rules import TokenRules
-from strongroom.core.guard.vocabulary import Payloads, Vocabulary
-from strongroom.core.intents.execution import Executions
-from strongroom.core.ledger.contract import (
-    AbsentNetwork,
-    Check,
-    Coin,
-    LedgerDefinition,
-    OwnVariables,
-    Surroundings,
-)
-from strongroom.core.ledger.installed import Installed
-from strongroom.core.security.holdings import Holdings
-from strongroom.core.security.policy import EXPORT
-from strongroom.core.storage.schema import Revisions
+from strongroom.bittensor.names import CREDENTIALS, SURFACES
+from strongroom.core.ledger.contract import Coin, LedgerDefinition, OwnVariables
+from strongroom.core.revisions import Revisions
 
 CALL_FORM = r"[A-Z][A-Za-z0-9]*\.[a-z][a-z0-9_]*"
 """`Pallet.function`, in the letters of the chain: `balances.transfer_all` would be another word, and met by no call."""
@@ -50,11 +30,22 @@ FACTS = {
 
 if TYPE_CHECKING:
     from strongroom.bittensor.ledger import BittensorLedger
+    from strongroom.bittensor.settings import BittensorSettings
+    from strongroom.core.advice import Chapter
+    from strongroom.core.described import Subject
+    from strongroom.core.environment import Environment
+    from strongroom.core.guard.token_rules import TokenRules
+    from strongroom.core.guard.vocabulary import Vocabulary
+    from strongroom.core.intents.execution import Executions
+    from strongroom.core.ledger.contract import AbsentNetwork, Check
+    from strongroom.core.ledger.installed import Installed
+    from strongroom.core.ledger.surroundings import Surroundings
+    from strongroom.core.security.holdings import Holdings
 
 REVISIONS = Revisions(component="bittensor", folder=Path(__file__).parent / "revisions")
 
 
-class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]):
+class BittensorDefinition(LedgerDefinition["BittensorSettings", "BittensorLedger"]):
     """See `core.ledger.contract`."""
 
     name = "bittensor"
@@ -78,9 +69,14 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
         all_set={"BITTENSOR_DB_HOST": "x"},
     )
     secret_files = ("bittensor.kek",)
+    described_commands: ClassVar[Mapping[str, str]] = {
+        "bittensor": "Look after the keys of Bittensor wallets."
+    }
     revisions = REVISIONS
 
     def read_settings(self, environment: Environment, data: Path, host: str) -> BittensorSettings:
+        from strongroom.bittensor.settings import read_bittensor_settings
+
         return read_bittensor_settings(environment, data, host)
 
     def explained_variables(self) -> Sequence[Subject]:
@@ -93,7 +89,7 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
         return CHAPTER
 
-    def make(self, settings: BittensorSettings, surroundings: Surroundings) -> "BittensorLedger":
+    def make(self, settings: BittensorSettings, surroundings: Surroundings) -> BittensorLedger:
         from strongroom.bittensor.ledger import BittensorLedger
 
         return BittensorLedger(self, settings, surroundings)
@@ -123,6 +119,7 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
     def scopes(self) -> Mapping[str, str]:
         from strongroom.bittensor.authorization.limits import SCOPES
+        from strongroom.core.guard.rule import approval_scope
 
         return {**SCOPES, **approval_scope(self.name)}
 
@@ -139,6 +136,8 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
         from strongroom.bittensor.protocol.call_reach import PAYS_NOTHING
         from strongroom.bittensor.protocol.messages import MessageKind
         from strongroom.bittensor.protocol.ss58 import decode_address, encode_address
+        from strongroom.core.guard.vocabulary import Payloads, Vocabulary
+        from strongroom.core.security.policy import EXPORT
 
         def canonical(address: str) -> str:
             return encode_address(decode_address(address))

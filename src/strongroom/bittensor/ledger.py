@@ -20,7 +20,8 @@ from strongroom.bittensor.chain_work import ChainWork
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
 from strongroom.bittensor.keystore.keyring import KeyFiles, Keyring
 from strongroom.bittensor.keystore.wallets import Wallets
-from strongroom.bittensor.settings import API_SURFACE, BittensorSettings
+from strongroom.bittensor.names import API_SURFACE
+from strongroom.bittensor.settings import BittensorSettings
 from strongroom.bittensor.weights.watch import WATCH_S, ValidatorWatch
 from strongroom.core.http.listener import Surface
 from strongroom.core.ledger.base import LedgerBase

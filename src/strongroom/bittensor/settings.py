@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 from strongroom.bittensor.authorization.jwts import JWT_ALGORITHM
 from strongroom.bittensor.authorization.limits import WEIGHTS, TokenLimits, encode_limits
 from strongroom.bittensor.keystore.names import is_name
+from strongroom.bittensor.names import API_SURFACE, CREDENTIALS
 from strongroom.bittensor.protocol.keyfiles import PASSWORD_PREFIX
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.core.environment import Environment, Secret
@@ -24,8 +25,6 @@ DEFAULT_PORT = 8000
 MAX_NETUID = 65_535
 DEFAULT_TOKEN = "default-token"  # noqa: S105 - published: it opens nothing but a network on this machine
 DEFAULT_JWT_SECRET = "your-secret-api-key"  # noqa: S105 - published too, and refused
-(API_SURFACE,) = SURFACES = ("bittensor",)
-CREDENTIALS = ("WALLET_SERVICE_TOKEN", "MANAGER_JWT_SECRET_KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ import typer
 
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.ledger.contract import AnyLedger, Ledger, LedgerDefinition, LedgerSettings, Surroundings
+from strongroom.core.ledger.contract import AnyLedger, Ledger, LedgerDefinition, LedgerSettings
 from strongroom.core.ledger.local_networks import find_local_networks
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics, configure_logging
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.storage.database import Database
@@ -21,6 +22,10 @@ from strongroom.registry import ABSENT, BY_NAME, LEDGERS
 from strongroom.settings import Settings, configured, read_settings
 
 MAX_OPERATOR = 100
+ChosenLedgers = Annotated[
+    list[str] | None,
+    typer.Argument(help=f"Which ledgers: {', '.join(BY_NAME)}. Default: all configured."),
+]
 AsOperator = Annotated[
     str | None,
     typer.Option("--as", help="Who does it, as operator:NAME. Default: the user of this machine."),

@@ -20,7 +20,7 @@ from strongroom.commands.context import (
 )
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.ledger.key_backends import opened_backends
+from strongroom.core.ledger.keys.backends import opened_backends
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.custody.backends import KeySupply

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from strongroom.commands.context import administrative_settings
+from strongroom.commands.context import ChosenLedgers, administrative_settings, require_known
 from strongroom.commands.installed import installed
 from strongroom.core.ledger.installed import Installed, looking, named
 from strongroom.core.security.short_secrets import require_long_credentials
@@ -18,16 +18,17 @@ MIB = 1 << 20
 SHOWN = 40
 
 
-def migrate(ledgers: list[str] | None, *, dry_run: bool) -> None:
-    """Works on the named ledgers, or on all that are configured."""
-    settings = administrative_settings(ledgers)
-    asyncio.run(_show_all(settings) if dry_run else _migrate_all(settings))
-
-
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Say what it would do, and how large the tables are. Changes nothing."),
 ]
+
+
+def migrate(ledgers: ChosenLedgers = None, dry_run: DryRun = False) -> None:
+    """Bring the databases up to date and end. `serve` does it too."""
+    require_known(ledgers)
+    settings = administrative_settings(ledgers)
+    asyncio.run(_show_all(settings) if dry_run else _migrate_all(settings))
 
 
 async def _migrate_all(settings: Settings) -> None:

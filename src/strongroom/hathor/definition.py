@@ -1,35 +1,33 @@
 """What the house knows of the Hathor ledger without running it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from strongroom.core.advice import Chapter
-from strongroom.core.described import Subject
-from strongroom.core.environment import Environment
 from strongroom.core.errors import VaultError
-from strongroom.core.guard.rule import approval_scope
-from strongroom.core.guard.vocabulary import Vocabulary
-from strongroom.core.intents.execution import Executions
-from strongroom.core.ledger.contract import Check, Coin, LedgerDefinition, OwnVariables, Surroundings
-from strongroom.core.ledger.installed import Installed
-from strongroom.core.storage.adoption.original import Original
-from strongroom.core.storage.schema import Revisions
-from strongroom.hathor.settings import (
-    CREDENTIALS,
-    SECRET_FILE,
-    SURFACES,
-    HathorSettings,
-    read_hathor_settings,
-)
+from strongroom.core.ledger.contract import Coin, LedgerDefinition, OwnVariables
+from strongroom.core.revisions import Revisions
+from strongroom.hathor.names import CREDENTIALS, SECRET_FILE, SURFACES
 
 if TYPE_CHECKING:
+    from strongroom.core.advice import Chapter
+    from strongroom.core.described import Subject
+    from strongroom.core.environment import Environment
+    from strongroom.core.guard.vocabulary import Vocabulary
+    from strongroom.core.intents.execution import Executions
+    from strongroom.core.ledger.contract import Check
+    from strongroom.core.ledger.installed import Installed
+    from strongroom.core.ledger.surroundings import Surroundings
+    from strongroom.core.storage.adoption.original import Original
     from strongroom.hathor.ledger import HathorLedger
+    from strongroom.hathor.settings import HathorSettings
 
 REVISIONS = Revisions(component="hathor", folder=Path(__file__).parent / "revisions")
 
 
-class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
+class HathorDefinition(LedgerDefinition["HathorSettings", "HathorLedger"]):
     """See `core.ledger.contract`."""
 
     name = "hathor"
@@ -56,9 +54,12 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
     )
     secret_files = (SECRET_FILE,)
     works_alone = True
+    described_commands: ClassVar[Mapping[str, str]] = {"hathor": "Look after the Hathor ledger."}
     revisions = REVISIONS
 
     def read_settings(self, environment: Environment, data: Path, host: str) -> HathorSettings:
+        from strongroom.hathor.settings import read_hathor_settings
+
         return read_hathor_settings(environment, data, host)
 
     def explained_variables(self) -> Sequence[Subject]:
@@ -71,7 +72,7 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
 
         return CHAPTER
 
-    def make(self, settings: HathorSettings, surroundings: Surroundings) -> "HathorLedger":
+    def make(self, settings: HathorSettings, surroundings: Surroundings) -> HathorLedger:
         from strongroom.hathor.ledger import HathorLedger
 
         return HathorLedger(self, settings, surroundings)
@@ -105,6 +106,7 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
         return EVENTS
 
     def scopes(self) -> Mapping[str, str]:
+        from strongroom.core.guard.rule import approval_scope
         from strongroom.hathor.api.first_api.access import SCOPES
 
         return {**SCOPES, **approval_scope(self.name)}

@@ -13,7 +13,8 @@ from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import is_loopback
 from strongroom.core.http.listener import Surface
 from strongroom.core.ledger.base import LedgerBase
-from strongroom.core.ledger.contract import AnyLedger, Surroundings
+from strongroom.core.ledger.contract import AnyLedger
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.messaging.bus import Bus, RedisBus
 from strongroom.core.messaging.outbox import Outbox
@@ -32,6 +33,7 @@ from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.gateway.push import HttpPushNode
 from strongroom.hathor.index.blocks import read_best_height
 from strongroom.hathor.maintenance.verifier import Verifier
+from strongroom.hathor.names import API_SURFACE, SOCKET_SURFACE
 from strongroom.hathor.notifications import outbox as pushes
 from strongroom.hathor.notifications.events import in_turn, lost_payment, voided_payments, wallet_events
 from strongroom.hathor.notifications.fcm import Fcm
@@ -48,7 +50,7 @@ from strongroom.hathor.proposals.broadcaster import (
 from strongroom.hathor.proposals.executions import VOIDED
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
-from strongroom.hathor.settings import API_SURFACE, SOCKET_SURFACE, HathorSettings
+from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.sync.daemon import Sync, SyncReports, SyncSettings
 from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins, WrongSourceError

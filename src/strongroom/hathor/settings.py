@@ -14,13 +14,11 @@ from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 from strongroom.core.messaging.bus import read_redis_url
 from strongroom.core.storage.database import mysql_url, sqlite_url
 from strongroom.hathor.amounts import AmountForm
+from strongroom.hathor.names import API_SURFACE, CREDENTIALS, SECRET_FILE, SOCKET_SURFACE
 from strongroom.hathor.notifications.settings import PushSettings, read_push_settings
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
 
 DEFAULT_GAP = 20
-API_SURFACE, SOCKET_SURFACE = SURFACES = ("hathor", "hathor-ws")
-SECRET_FILE = "hathor-auth-secret"  # noqa: S105 - its name
-CREDENTIALS = ("AUTH_SECRET", "AUTH_SECRET_PREVIOUS", "HATHOR_HEALTH_API_KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from strongroom.core.environment import Environment
-from strongroom.core.ledger.key_backends import make_key_backend
+from strongroom.core.ledger.keys.backends import make_key_backend
 from strongroom.core.security.keys.backends.backend import KeyBackend
 from strongroom.core.security.keys.backends.settings import BackendSettings, read_key_backends
 from support.clock import SeededEntropy

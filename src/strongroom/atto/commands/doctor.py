@@ -18,7 +18,7 @@ from strongroom.core.errors import Conflict, StrongroomError, Unavailable
 from strongroom.core.http.outbound.targets import shown_place
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
-from strongroom.core.ledger.key_backends import opened_backends
+from strongroom.core.ledger.keys.backends import opened_backends
 from strongroom.core.security.custody.opening import inspect_holdings
 
 WORK_TIMEOUT_S = 60

@@ -16,7 +16,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import Conflict, Unavailable
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
-from strongroom.core.ledger.key_backends import opened_backends
+from strongroom.core.ledger.keys.backends import opened_backends
 from strongroom.core.security.custody.opening import inspect_holdings
 from strongroom.core.storage.database import Database
 

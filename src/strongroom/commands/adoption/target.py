@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from strongroom.core.ledger.contract import AnyLedger, Surroundings
+from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.ledger.installed import Installed, named
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.adoption.original import Original
 from strongroom.core.storage.database import Database

@@ -26,10 +26,11 @@ from strongroom.core.http.opening import KEYS_AWAY, Headers, Opening
 from strongroom.core.http.timing import NO_ROUTE, TimedApplication
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.payments import Payments
-from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundings
+from strongroom.core.ledger.contract import AnyLedger, LedgerSettings
 from strongroom.core.ledger.guarding import LedgerGuard
 from strongroom.core.ledger.inspecting import make_inspection
-from strongroom.core.ledger.keys import LedgerKeys
+from strongroom.core.ledger.keys.running import LedgerKeys
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.ledger.telling import Telling
 from strongroom.core.ledger.upkeep import start_remembering, start_upkeep
 from strongroom.core.ledger.watching import LedgerWatch

@@ -6,57 +6,58 @@ definition imports what runs the ledger only when it is needed, so that a proces
 `core.ledger.base` implements the part of a running ledger that all ledgers share.
 """
 
-import asyncio
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Connection
-from sqlalchemy.engine import URL
-
-from strongroom.core.advice import Chapter
-from strongroom.core.clock import Clock, Entropy
-from strongroom.core.described import Subject
-from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import InvalidInput, VaultError
-from strongroom.core.guard.administration import GuardAdministration
-from strongroom.core.guard.approvals.administration import ApprovalAdministration
-from strongroom.core.guard.dry_run import DryRun
-from strongroom.core.guard.guard import Guard
-from strongroom.core.guard.settings import GuardSettings
-from strongroom.core.guard.token_rules import TokenRules, no_token_rules
-from strongroom.core.guard.vocabulary import Vocabulary
-from strongroom.core.http.exposure import Exposure
-from strongroom.core.http.listener import Surface
-from strongroom.core.intents.announcing import PaymentEvents
-from strongroom.core.intents.execution import Executions
-from strongroom.core.intents.intent import Intent
-from strongroom.core.intents.payments import Payments
-from strongroom.core.ledger.installed import Installed
-from strongroom.core.ledger.telling import Telling
-from strongroom.core.runtime.telemetry import Health, Metrics
-from strongroom.core.runtime.work_health import WorkHealth
-from strongroom.core.security.attempts import FREE, AuditedBursts
-from strongroom.core.security.audit import Audit
-from strongroom.core.security.authentication import TokenCheck
-from strongroom.core.security.custody.custody import Custody
-from strongroom.core.security.holdings import Holdings
-from strongroom.core.security.keys.source import KeySource
-from strongroom.core.security.keys.trail_key import TrailKey
-from strongroom.core.security.tokens import Tokens
-from strongroom.core.storage.adoption.original import Original
-from strongroom.core.storage.database import Database
-from strongroom.core.storage.schema import Revisions
-from strongroom.core.transparency.inspection import Inspection
-from strongroom.core.transparency.making import Checkpoints
-from strongroom.core.transparency.proving import Proofs
-from strongroom.core.transparency.settings import CheckpointSettings
-from strongroom.core.transparency.watching import Verifications
-from strongroom.core.webhooks.administration import WebhookAdministration
-from strongroom.core.webhooks.settings import WebhookSettings
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import URL
+
+    from strongroom.core.advice import Chapter
+    from strongroom.core.described import Subject
+    from strongroom.core.environment import Environment
+    from strongroom.core.guard.administration import GuardAdministration
+    from strongroom.core.guard.approvals.administration import ApprovalAdministration
+    from strongroom.core.guard.dry_run import DryRun
+    from strongroom.core.guard.guard import Guard
+    from strongroom.core.guard.token_rules import TokenRules
+    from strongroom.core.guard.vocabulary import Vocabulary
+    from strongroom.core.http.exposure import Exposure
+    from strongroom.core.http.listener import Surface
+    from strongroom.core.intents.announcing import PaymentEvents
+    from strongroom.core.intents.execution import Executions
+    from strongroom.core.intents.intent import Intent
+    from strongroom.core.intents.payments import Payments
+    from strongroom.core.ledger.installed import Installed
+    from strongroom.core.ledger.surroundings import Surroundings
+    from strongroom.core.ledger.telling import Telling
+    from strongroom.core.revisions import Revisions
+    from strongroom.core.runtime.work_health import WorkHealth
+    from strongroom.core.security.attempts import AuditedBursts
+    from strongroom.core.security.audit import Audit
+    from strongroom.core.security.authentication import TokenCheck
+    from strongroom.core.security.custody.custody import Custody
+    from strongroom.core.security.holdings import Holdings
+    from strongroom.core.security.keys.source import KeySource
+    from strongroom.core.security.keys.trail_key import TrailKey
+    from strongroom.core.security.tokens import Tokens
+    from strongroom.core.storage.adoption.original import Original
+    from strongroom.core.storage.database import Database
+    from strongroom.core.transparency.inspection import Inspection
+    from strongroom.core.transparency.making import Checkpoints
+    from strongroom.core.transparency.proving import Proofs
+    from strongroom.core.transparency.watching import Verifications
+    from strongroom.core.webhooks.administration import WebhookAdministration
 
 Check = Callable[[], Awaitable[str]]
 """One check of `strongroom doctor`: returns what is right as text, or raises what is wrong as a StrongroomError."""
@@ -81,30 +82,13 @@ class LedgerSettings(Protocol):
         """The source of the key-encryption key; None if the ledger seals nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What the process provides to each ledger."""
-
-    clock: Clock
-    entropy: Entropy
-    health: Health
-    metrics: Metrics
-    guard: GuardSettings = field(default_factory=GuardSettings)
-    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
-    free_attempts: int = FREE
-    """So many failed authentications in a row slow nobody down."""
-    checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
-    redis: Secret | None = None
-    """The URL of the Redis in which processes count together; None: they do it in each ledger's database."""
-
-
 class Ledger(Protocol):
     """One running ledger.
 
     The server calls `surfaces`, `waiting`, `prepare` (until it succeeds), `wait_for_keys`, `open`, `start`, `drain` and `close`, in this order.
     """
 
-    definition: "AnyLedger"
+    definition: AnyLedger
     database: Database
     audit: Audit
     trail_key: TrailKey
@@ -229,6 +213,8 @@ class LedgerDefinition(ABC, Generic[S, L]):
     variables: ClassVar[OwnVariables] = OwnVariables()
     secret_files: ClassVar[tuple[str, ...]] = ()
     """Files in the data folder that `strongroom backup` stores apart from the databases."""
+    described_commands: ClassVar[Mapping[str, str]] = {}
+    """What `strongroom --help` says of the commands of `commands` and `root_commands`; it loads those that are absent here."""
     works_alone: ClassVar[bool] = False
     """Whether `strongroom sync NAME` can run its loops without its surfaces."""
 
@@ -283,6 +269,8 @@ class LedgerDefinition(ABC, Generic[S, L]):
 
     def vocabulary(self) -> Vocabulary:
         """The words that rules may use of its signatures."""
+        from strongroom.core.guard.vocabulary import Vocabulary  # noqa: PLC0415 - to describe a ledger needs no guard
+
         return Vocabulary()
 
     def checks(self, installed: Installed, settings: S) -> Mapping[str, Check]:
@@ -337,7 +325,7 @@ class LedgerDefinition(ABC, Generic[S, L]):
 
     def token_rules(self) -> TokenRules:
         """The rules that tokens carry: the limits of a request's principal as the guard decides them."""
-        return no_token_rules
+        return lambda _request: ()
 
     def absent_network(self, settings: S) -> AbsentNetwork | None:
         """The local network of these settings if it does not answer; None otherwise. `serve --or-sandbox` asks this."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.revisions import Revisions
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.schema import Revisions, require_current, shown
+from strongroom.core.storage.schema import require_current, shown
 
 LEAST_ROOM = 4 << 20
 """In bytes. SQLite's write-ahead log grows to this size before it is moved into the database."""

@@ -1,7 +1,7 @@
 """Finds the secret of a ledger's audit trail for who only reads its database."""
 
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings
-from strongroom.core.ledger.key_backends import opened_backends
+from strongroom.core.ledger.keys.backends import opened_backends
 from strongroom.core.security.custody.backends import KeySupply
 from strongroom.core.security.keys.kept import look_at_kept
 from strongroom.core.security.keys.ring import TRAIL

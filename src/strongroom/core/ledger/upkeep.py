@@ -11,7 +11,8 @@ from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.coordination.loops import Loop, LoopContext, Loops
 from strongroom.core.coordination.rate_store import DatabaseRates
 from strongroom.core.guard.rows.watch import RowWatch
-from strongroom.core.ledger.contract import AnyLedger, Surroundings
+from strongroom.core.ledger.contract import AnyLedger
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.upkeep.token_expiry import CHECK_S as LOOK_S
 from strongroom.core.security.upkeep.token_expiry import TokenExpiry

@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateTable
 
 from strongroom.core.errors import OutcomeUnknown, StrongroomError, Unavailable
+from strongroom.core.revisions import Revisions
 from strongroom.core.runtime.background import cancel_all
 from strongroom.core.storage.database import Database, ascii_text, locking
 from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate
@@ -42,7 +43,6 @@ from strongroom.core.storage.resume import resumable
 from strongroom.core.storage.rolling.running import Term, not_borne, require_nobody, require_still_nobody
 from strongroom.core.storage.schema import (
     CORE,
-    Revisions,
     SchemaState,
     SchemaUnfit,
     large_tables,

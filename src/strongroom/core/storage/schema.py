@@ -17,6 +17,7 @@ from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql import column, table
 
 from strongroom.core.errors import NotFound, StrongroomError
+from strongroom.core.revisions import Revisions
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnusable
 from strongroom.core.storage.resume import resumable
@@ -33,22 +34,6 @@ class SchemaUnfit(StrongroomError):
     """This version can neither use nor migrate the schema; waiting does not help."""
 
     code = "schema_unfit"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revisions:
-    """One component's migrations; `folder` contains the revision files."""
-
-    component: str
-    folder: Path
-
-    @property
-    def version_table(self) -> str:
-        return f"strongroom_version_{self.component}"
-
-    @property
-    def script(self) -> ScriptDirectory:
-        return ScriptDirectory(str(self.folder), version_locations=[str(self.folder)])
 
 
 TRANSFER = "strongroom_transfer"

@@ -7,6 +7,7 @@ import pytest
 
 from strongroom.atto.definition import REVISIONS
 from strongroom.core.errors import KeyBackendAway
+from strongroom.core.revisions import Revisions
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.custody.backends import KeyBackends
@@ -17,7 +18,6 @@ from strongroom.core.security.holdings import bind_holdings
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.keys.versions import KeyState, KeyVersion, add_version
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.schema import Revisions
 from support.clock import ManualClock, SeededEntropy
 from support.custody.scripted import Scripted
 from support.sealed_rows import ATTO, KeyPlace

@@ -10,9 +10,10 @@ from sqlalchemy.engine import URL
 from strongroom.atto.definition import REVISIONS as ATTO
 from strongroom.bittensor.definition import REVISIONS as BITTENSOR
 from strongroom.core.errors import Conflict
+from strongroom.core.revisions import Revisions
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
-from strongroom.core.storage.schema import Revisions, SchemaUnfit, require_current
+from strongroom.core.storage.schema import SchemaUnfit, require_current
 from strongroom.core.storage.transfer import copying
 from strongroom.core.storage.transfer.comparing import CopyDiffers
 from strongroom.core.storage.transfer.copying import Copying

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.core.environment import Environment
-from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables
 from strongroom.core.ledger.installed import Installed
+from strongroom.core.ledger.surroundings import Surroundings
+from strongroom.core.revisions import Revisions
 from strongroom.core.security.holdings import Holdings
-from strongroom.core.storage.schema import Revisions
 from strongroom_toy.settings import SURFACE, ToySettings, read_toy_settings
 
 if TYPE_CHECKING:

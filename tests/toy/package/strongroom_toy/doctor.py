@@ -5,7 +5,7 @@ from functools import partial
 
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
-from strongroom.core.ledger.key_backends import opened_backends
+from strongroom.core.ledger.keys.backends import opened_backends
 from strongroom.core.security.custody.opening import inspect_holdings
 from strongroom_toy.accounts import AccountHoldings
 from strongroom_toy.node import ToyNode

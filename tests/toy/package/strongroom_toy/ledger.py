@@ -8,7 +8,8 @@ from strongroom.core.http.listener import Surface
 from strongroom.core.intents.resolver import Pace, Resolver
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
-from strongroom.core.ledger.contract import AnyLedger, Surroundings
+from strongroom.core.ledger.contract import AnyLedger
+from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.security.authentication import Gatekeeper
 from strongroom_toy.accounts import Accounts
 from strongroom_toy.api import create_application

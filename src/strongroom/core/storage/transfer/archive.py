@@ -19,10 +19,10 @@ from sqlalchemy.engine import URL
 from strongroom.core.clock import Entropy
 from strongroom.core.errors import StrongroomError
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.revisions import Revisions
 from strongroom.core.storage.backup import copy_database
 from strongroom.core.storage.database import sqlite_url
 from strongroom.core.storage.errors import DatabaseUnavailable
-from strongroom.core.storage.schema import Revisions
 from strongroom.core.storage.transfer import age
 from strongroom.core.storage.transfer.comparing import TableDigest, digest
 from strongroom.core.storage.transfer.connections import run, snapshot

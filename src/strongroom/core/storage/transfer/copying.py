@@ -15,10 +15,11 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Clock, SystemClock
 from strongroom.core.errors import Conflict, NotFound
+from strongroom.core.revisions import Revisions
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
-from strongroom.core.storage.schema import CORE, Revisions, read_state, require_whole
+from strongroom.core.storage.schema import CORE, read_state, require_whole
 from strongroom.core.storage.transfer import mark
 from strongroom.core.storage.transfer.comparing import CopyDiffers, TableDigest, digest, require_equal
 from strongroom.core.storage.transfer.connections import filling, run, snapshot

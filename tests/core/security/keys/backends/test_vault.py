@@ -10,7 +10,7 @@ import pytest
 
 from strongroom.core.errors import KeyBackendAway, VaultError
 from strongroom.core.http.outbound.client import HttpClient
-from strongroom.core.ledger.key_backends import OutboundAsker
+from strongroom.core.ledger.keys.backends import OutboundAsker
 from strongroom.core.security.keys.backends.backend import (
     DENIED,
     NO_KEY,

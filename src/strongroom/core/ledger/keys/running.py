@@ -9,8 +9,8 @@ from strongroom.core.coordination.loops import Loops
 from strongroom.core.errors import KeyBackendAway, Sealed, VaultError
 from strongroom.core.guard.rows.binding import tag_existing
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings
-from strongroom.core.ledger.key_backends import open_backends
-from strongroom.core.ledger.opened_keys import OpenedKeys, open_checked
+from strongroom.core.ledger.keys.backends import open_backends
+from strongroom.core.ledger.keys.opened import OpenedKeys, open_checked
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.telemetry import Health, Status

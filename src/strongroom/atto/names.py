@@ -1,0 +1,3 @@
+"""The names of the Atto ledger's surfaces."""
+
+(API_SURFACE,) = SURFACES = ("atto",)
