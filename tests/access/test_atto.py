@@ -17,8 +17,8 @@ from access.random_requests import (
     callers_that_may_not,
     signed,
 )
-from strongroom.atto.api.access import SCOPES
 from strongroom.atto.definition import REVISIONS
+from strongroom.atto.scopes import SCOPES
 from strongroom.core.storage.database import sqlite_url
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, SQLITE_NAME, AttoService, database_variables, running_service

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from access.conftest import Guarded
-from strongroom.atto.api.access import SCOPES as ATTO_SCOPES
 from strongroom.atto.definition import REVISIONS as ATTO_REVISIONS
+from strongroom.atto.scopes import SCOPES as ATTO_SCOPES
 from strongroom.bittensor.authorization.limits import SCOPES as BITTENSOR_SCOPES
 from strongroom.bittensor.definition import REVISIONS as BITTENSOR_REVISIONS
 from strongroom.core.clock import SystemClock
@@ -19,9 +19,9 @@ from strongroom.core.security.access import EXPORT_RIGHT, OPERATOR
 from strongroom.core.security.certificates import bind_certificate
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage.database import Database, sqlite_url
-from strongroom.hathor.api.first_api.access import SCOPES as HATHOR_SCOPES
 from strongroom.hathor.api.terms import Access, terms_of
 from strongroom.hathor.definition import REVISIONS as HATHOR_REVISIONS
+from strongroom.hathor.scopes import SCOPES as HATHOR_SCOPES
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, SQLITE_NAME, database_variables, running_service
 from support.bittensor_service import WALLET, running_bittensor

@@ -20,11 +20,11 @@ from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database, sqlite_url
-from strongroom.hathor.api.first_api.access import SCOPES
 from strongroom.hathor.api.terms import Access, Terms, terms_of
 from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 from strongroom.hathor.protocol.transactions import Transaction
+from strongroom.hathor.scopes import SCOPES
 from strongroom.hathor.wallets.jwt import LIFETIME_S, Tokens
 from support.all_rows import all_rows
 from support.clock import ManualClock, SeededEntropy

@@ -93,6 +93,9 @@ def main() -> None:
     gc.disable()
     for name in PRELOADED:
         import_module(name)
+    lazy = import_module("strongroom.commands.lazy")
+    for place, _ in lazy.OF_SERVICE.values():
+        import_module(f"{lazy.__package__}.{place.split(':')[0]}")
     gc.freeze()
     gc.enable()
     assert threading.active_count() == 1  # a fork has the thread that forks alone

@@ -110,7 +110,7 @@ class AttoDefinition(LedgerDefinition["AttoSettings", "AttoLedger"]):
         return EVENTS
 
     def scopes(self) -> Mapping[str, str]:
-        from strongroom.atto.api.access import SCOPES
+        from strongroom.atto.scopes import SCOPES
         from strongroom.core.guard.rule import approval_scope
 
         return {**SCOPES, **approval_scope(self.name)}

@@ -107,7 +107,7 @@ class HathorDefinition(LedgerDefinition["HathorSettings", "HathorLedger"]):
 
     def scopes(self) -> Mapping[str, str]:
         from strongroom.core.guard.rule import approval_scope
-        from strongroom.hathor.api.first_api.access import SCOPES
+        from strongroom.hathor.scopes import SCOPES
 
         return {**SCOPES, **approval_scope(self.name)}
 

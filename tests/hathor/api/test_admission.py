@@ -15,11 +15,11 @@ from strongroom.core.security.attempts import Attempts
 from strongroom.core.storage.database import Database
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.admission import Admission, Clients
-from strongroom.hathor.api.first_api.access import READ
 from strongroom.hathor.api.refusal import Refusal, forbidden_route
 from strongroom.hathor.api.requests import Request
 from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.scopes import READ
 from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 from support.clock import ManualClock, SeededEntropy

@@ -38,7 +38,7 @@ from strongroom.hathor import tables
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.admission import Admission, Clients
 from strongroom.hathor.api.application import FirstApi, Services, create_application
-from strongroom.hathor.api.first_api.access import SCOPES, LegacyAccess
+from strongroom.hathor.api.first_api.access import LegacyAccess
 from strongroom.hathor.api.first_api.proposals import LegacyProposals
 from strongroom.hathor.api.first_api.wallets import LegacyWallets
 from strongroom.hathor.api.network.node import NodeView
@@ -58,6 +58,7 @@ from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.hashes import base58check_encode, hash160
 from strongroom.hathor.protocol.messages import authentication_message, sign_message
+from strongroom.hathor.scopes import SCOPES
 from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.loading import WalletLoader

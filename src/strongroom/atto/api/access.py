@@ -9,24 +9,8 @@ from litestar.handlers import BaseRouteHandler
 from strongroom.core.http.client import credentials_of, with_request
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.route_access import is_public, require_declared_scope
-from strongroom.core.security.access import EXPORT_RIGHT, Principal, export_scope
+from strongroom.core.security.access import Principal
 from strongroom.core.security.attempts import Identifier
-
-READ = "atto:read"
-WALLET = "atto:wallet"
-ACCOUNT = "atto:account"
-SEND = "atto:send"
-CHANGE = "atto:change"
-EXPORT = f"atto:{EXPORT_RIGHT}"
-
-SCOPES = {
-    READ: "read wallets, accounts, entries and totals",
-    WALLET: "create, import, lock and unlock wallets, change their keys",
-    ACCOUNT: "create, recover, label, enable and disable accounts",
-    SEND: "send",
-    CHANGE: "change representatives",
-    **export_scope("atto"),
-}
 
 
 class Callers:

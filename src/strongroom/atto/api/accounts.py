@@ -8,7 +8,7 @@ from litestar import Controller, Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
-from strongroom.atto.api import access
+from strongroom.atto import scopes
 from strongroom.atto.api.errors import empty_refusal, refusal
 from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
@@ -59,7 +59,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Create the next account",
         responses=NO_WALLET | LOCKED | MISMATCH,
-        opt=needs(access.ACCOUNT),
+        opt=needs(scopes.ACCOUNT),
     )
     async def create_account(
         self,
@@ -75,7 +75,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Create accounts through an index",
         responses=NO_WALLET | LOCKED | MISMATCH,
-        opt=needs(access.ACCOUNT),
+        opt=needs(scopes.ACCOUNT),
     )
     async def create_range(
         self,
@@ -93,7 +93,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Recover accounts",
         responses=NO_WALLET | LOCKED | MISMATCH | NODE_AWAY,
-        opt=needs(access.ACCOUNT),
+        opt=needs(scopes.ACCOUNT),
     )
     async def recover(
         self,
@@ -113,7 +113,7 @@ class AccountController(Controller):
         "/{walletName:str}/progress",
         summary="Progress of a range or recovery",
         responses=NO_WALLET,
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
     )
     async def progress(
         self,
@@ -126,7 +126,7 @@ class AccountController(Controller):
             raise NotFound(f"Wallet {walletName} has no range or recovery", code="no_progress")
         return scan
 
-    @get("/{walletName:str}/accounts", summary="List a wallet's accounts", opt=needs(access.READ))
+    @get("/{walletName:str}/accounts", summary="List a wallet's accounts", opt=needs(scopes.READ))
     async def list_accounts(
         self,
         walletName: FromPath[str],
@@ -135,7 +135,7 @@ class AccountController(Controller):
         """The wallet's account rows, ordered by index; an empty list if the wallet does not exist."""
         return [account_row(row) for row in await accounts.rows(walletName)]
 
-    @get("/accounts/{address:str}", summary="Get an account row", responses=NO_ROW, opt=needs(access.READ))
+    @get("/accounts/{address:str}", summary="Get an account row", responses=NO_ROW, opt=needs(scopes.READ))
     async def get_account(
         self,
         address: FromPath[str],
@@ -149,7 +149,7 @@ class AccountController(Controller):
         "/accounts/{address:str}/details",
         summary="Get an account's chain state",
         responses=NO_ROW,
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
     )
     async def get_details(
         self,
@@ -168,7 +168,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Disable an account",
         responses=NO_ACCOUNT,
-        opt=needs(access.ACCOUNT),
+        opt=needs(scopes.ACCOUNT),
     )
     async def disable(
         self,
@@ -185,7 +185,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Enable an account",
         responses=NO_ACCOUNT,
-        opt=needs(access.ACCOUNT),
+        opt=needs(scopes.ACCOUNT),
     )
     async def enable(
         self,
@@ -201,7 +201,7 @@ class AccountController(Controller):
         "/{walletName:str}/labels",
         summary="List a wallet's labels",
         responses=NO_WALLET,
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
     )
     async def labels(
         self,
@@ -215,7 +215,7 @@ class AccountController(Controller):
         "/accounts/{address:str}/label",
         summary="Label an account",
         responses=NO_ACCOUNT | LOCKED,
-        opt=needs(access.ACCOUNT),
+        opt=needs(scopes.ACCOUNT),
     )
     async def set_label(
         self,

@@ -7,7 +7,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
-from strongroom.atto.api import access
+from strongroom.atto import scopes
 from strongroom.atto.api.accounts import NO_ACCOUNT
 from strongroom.atto.api.errors import refusal
 from strongroom.atto.api.idempotent import IdempotentRequests
@@ -68,7 +68,7 @@ class TransactionController(Controller):
         status_code=200,
         summary="Send",
         responses=FAILURES,
-        opt=needs(access.SEND),
+        opt=needs(scopes.SEND),
     )
     async def send(
         self,
@@ -106,7 +106,7 @@ class TransactionController(Controller):
         status_code=200,
         summary="Change the representative",
         responses=FAILURES,
-        opt=needs(access.CHANGE),
+        opt=needs(scopes.CHANGE),
     )
     async def change(
         self,
@@ -132,7 +132,7 @@ class TransactionController(Controller):
         "/accounts/transactions/{transactionHash:str}",
         summary="Get a transaction by hash",
         responses={404: refusal("No account of this service has such a transaction")},
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
     )
     async def get_transaction(
         self,
@@ -145,7 +145,7 @@ class TransactionController(Controller):
     @get(
         "/accounts/transactions/approvals/{approvalId:str}",
         summary="Get a request that waits for approvals",
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
         responses={404: refusal("No request waits or waited under this id")},
     )
     async def get_approval(
@@ -156,7 +156,7 @@ class TransactionController(Controller):
         """What became of a request whose answer was 403 with the code approval_needed and this `approvalId`."""
         return approval_status(await approvals.show(approvalId))
 
-    @post("/accounts/entries", status_code=200, summary="Search account entries", opt=needs(access.READ))
+    @post("/accounts/entries", status_code=200, summary="Search account entries", opt=needs(scopes.READ))
     async def search_entries(
         self,
         request: Request[Any, Any, Any],
@@ -185,7 +185,7 @@ class TransactionController(Controller):
         "/accounts/{address:str}/entries",
         summary="Page through an account's history",
         responses=NO_ACCOUNT,
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
     )
     async def account_entries(
         self,
@@ -201,7 +201,7 @@ class TransactionController(Controller):
         "/accounts/{address:str}/receivables",
         summary="List what an account could receive",
         responses=NO_ACCOUNT,
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
     )
     async def account_receivables(
         self, address: FromPath[str], queries: NamedDependency[Queries]

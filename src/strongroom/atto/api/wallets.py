@@ -7,7 +7,7 @@ from litestar import Controller, Response, get, post, put, route
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
-from strongroom.atto.api import access
+from strongroom.atto import scopes
 from strongroom.atto.api.errors import empty_refusal, refusal
 from strongroom.atto.api.parameters import Cursor, Limit
 from strongroom.atto.api.responses import empty
@@ -52,12 +52,12 @@ class WalletController(Controller):
     path = "/wallets"
     tags = ("Wallets",)
 
-    @get(summary="List wallets", opt=needs(access.READ))
+    @get(summary="List wallets", opt=needs(scopes.READ))
     async def list_wallets(self, wallets: NamedDependency[Wallets]) -> list[WalletState]:
         """All wallets, and whether each is locked."""
         return [wallet_state(wallet) for wallet in await wallets.list()]
 
-    @get("/{name:str}", summary="Get a wallet", responses=NOT_FOUND, opt=needs(access.READ))
+    @get("/{name:str}", summary="Get a wallet", responses=NOT_FOUND, opt=needs(scopes.READ))
     async def get_wallet(self, name: FromPath[str], wallets: NamedDependency[Wallets]) -> WalletState:
         """One wallet and whether it is locked."""
         return wallet_state(await wallets.get(name))
@@ -67,7 +67,7 @@ class WalletController(Controller):
         status_code=200,
         summary="Create a wallet",
         responses=INVALID | EXISTS,
-        opt=needs(access.WALLET),
+        opt=needs(scopes.WALLET),
     )
     async def create_wallet(
         self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
@@ -75,7 +75,7 @@ class WalletController(Controller):
         """Creates a wallet with a new mnemonic. Keep the mnemonic and the encryption key: no other answer shows them."""
         return _creation(await wallets.create(principal, name))
 
-    @put("/{name:str}", summary="Import a wallet", responses=NOT_IMPORTED | EXISTS, opt=needs(access.WALLET))
+    @put("/{name:str}", summary="Import a wallet", responses=NOT_IMPORTED | EXISTS, opt=needs(scopes.WALLET))
     async def import_wallet(
         self,
         name: FromPath[str],
@@ -90,17 +90,17 @@ class WalletController(Controller):
             return empty(HTTPStatus.BAD_REQUEST)
         return Response(_creation(await wallets.import_(principal, name, mnemonic, data.encryption_key)))
 
-    @get("/accounts", include_in_schema=False, opt=needs(access.READ))
+    @get("/accounts", include_in_schema=False, opt=needs(scopes.READ))
     async def read_reserved(self) -> None:
         """Refuses the reserved name with a reason; without this route, the framework would answer that there is no route."""
         require_name("accounts")
 
-    @route("/accounts", http_method=["POST", "PUT"], include_in_schema=False, opt=needs(access.WALLET))
+    @route("/accounts", http_method=["POST", "PUT"], include_in_schema=False, opt=needs(scopes.WALLET))
     async def make_reserved(self) -> None:
         """Refuses the reserved name, as `read_reserved`."""
         require_name("accounts")
 
-    @put("/{name:str}/locks/LOCKED", summary="Lock a wallet", responses=NOT_FOUND, opt=needs(access.WALLET))
+    @put("/{name:str}/locks/LOCKED", summary="Lock a wallet", responses=NOT_FOUND, opt=needs(scopes.WALLET))
     async def lock_wallet(
         self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
     ) -> Response[None]:
@@ -112,7 +112,7 @@ class WalletController(Controller):
         "/{name:str}/locks/UNLOCKED",
         summary="Unlock a wallet",
         responses=NOT_FOUND | INVALID | SLOWED,
-        opt=needs(access.WALLET),
+        opt=needs(scopes.WALLET),
     )
     async def unlock_wallet(
         self,
@@ -131,7 +131,7 @@ class WalletController(Controller):
         "/{name:str}/encryptionKey",
         summary="Change a wallet's key",
         responses=NOT_FOUND | INVALID | SLOWED,
-        opt=needs(access.WALLET),
+        opt=needs(scopes.WALLET),
     )
     async def change_key(
         self,
@@ -150,7 +150,7 @@ class WalletController(Controller):
         status_code=200,
         summary="Export a wallet's mnemonic",
         responses=NOT_FOUND | INVALID | UNAPPROVED,
-        opt=needs(access.EXPORT),
+        opt=needs(scopes.EXPORT),
     )
     async def export_mnemonic(
         self, name: FromPath[str], exports: NamedDependency[Exports], principal: NamedDependency[Principal]
@@ -160,7 +160,7 @@ class WalletController(Controller):
         return Response(WalletExportResponse(mnemonic=mnemonic.phrase), headers={"Cache-Control": "no-store"})
 
     @get(
-        "/{walletName:str}/totals", summary="Totals of a wallet", responses=NOT_FOUND, opt=needs(access.READ)
+        "/{walletName:str}/totals", summary="Totals of a wallet", responses=NOT_FOUND, opt=needs(scopes.READ)
     )
     async def totals(
         self,
@@ -174,7 +174,7 @@ class WalletController(Controller):
         "/{walletName:str}/entries",
         summary="Page through a wallet's history",
         responses=NOT_FOUND,
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
     )
     async def wallet_entries(
         self,
@@ -190,7 +190,7 @@ class WalletController(Controller):
         "/{walletName:str}/receivables",
         summary="List what a wallet could receive",
         responses=NOT_FOUND,
-        opt=needs(access.READ),
+        opt=needs(scopes.READ),
     )
     async def wallet_receivables(
         self,

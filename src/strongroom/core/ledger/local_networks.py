@@ -7,16 +7,20 @@ The service has keys, so its own package contains no faucet and no switchable fa
     sandbox = "strongroom_sandbox.definition:NETWORKS"
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from strongroom.core.clock import Clock
 from strongroom.core.environment import SettingsError
-from strongroom.core.http.listener import Surface
-from strongroom.core.ledger.contract import Ledger
+
+if TYPE_CHECKING:
+    from strongroom.core.http.listener import Surface
+    from strongroom.core.ledger.contract import Ledger
 
 GROUP = "strongroom.local_networks"
 MISSING = (

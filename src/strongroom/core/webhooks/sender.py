@@ -10,12 +10,12 @@ from strongroom.core.errors import InvalidInput
 from strongroom.core.http.outbound.client import HttpClient, OutboundError, TargetRefused
 from strongroom.core.http.outbound.resolver import Lookup, ThreadResolver, system_lookup
 from strongroom.core.http.outbound.targets import Reach
+from strongroom.core.webhooks.settings import NETWORKS
 from strongroom.core.webhooks.signatures import signed_headers
 
 TIMEOUT_S: Final = 15.0
 """For everything: the name, the connection, the request and the head of the answer."""
 SHOWN_BYTES: Final = 500
-NETWORKS: Final = "STRONGROOM_WEBHOOK_NETWORKS"
 """The variable that allows other addresses than public ones."""
 USER_AGENT: Final = "strongroom-webhooks/1"
 _RETRYING: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}

@@ -5,8 +5,8 @@ from typing import Final
 
 from strongroom.core.environment import Environment
 from strongroom.core.http.outbound.targets import Network, Reach, parse_reach_networks
-from strongroom.core.webhooks.sender import NETWORKS
 
+NETWORKS: Final = "STRONGROOM_WEBHOOK_NETWORKS"
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 

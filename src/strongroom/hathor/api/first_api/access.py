@@ -13,9 +13,6 @@ from strongroom.core.security.attempts import Identifier
 from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
 
 TAG = "The first API"
-READ = "hathor:read"
-SEND = "hathor:send"
-SCOPES = {READ: "read and load wallets", SEND: "make, send and give up proposals"}
 
 
 class LegacyAccess:

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from strongroom.core.clock import Entropy
 from strongroom.core.security.access import Principal
 from strongroom.hathor.api.answers import Amount, Seconds, Success
-from strongroom.hathor.api.first_api.access import SEND, TAG
+from strongroom.hathor.api.first_api.access import TAG
 from strongroom.hathor.api.proposals import (
     PROPOSAL_ID,
     CancelledAnswer,
@@ -37,6 +37,7 @@ from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import HASH_SIZE, Transaction, parse_transaction
 from strongroom.hathor.protocol.work import usual_weight
+from strongroom.hathor.scopes import SEND
 
 USE_LARGER = "USE_LARGER_UTXOS"
 """The only way of choosing inputs there ever was."""

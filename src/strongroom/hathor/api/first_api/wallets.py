@@ -13,7 +13,7 @@ from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
-from strongroom.hathor.api.first_api.access import READ, TAG
+from strongroom.hathor.api.first_api.access import TAG
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_body, read_query
 from strongroom.hathor.api.terms import Access, Terms
@@ -23,6 +23,7 @@ from strongroom.hathor.api.wallets.registration import RegistrationRules, check_
 from strongroom.hathor.api.wallets.wallet import NOT_READY, UNKNOWN, LoadStatus, load_status
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, wallet_id
+from strongroom.hathor.scopes import READ
 from strongroom.hathor.wallets import history as histories
 from strongroom.hathor.wallets.access import require_ready
 from strongroom.hathor.wallets.balances import Balance, read_balances
