@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from core.storage.test_migrations import pets
 from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.errors import Unavailable
+from strongroom.core.revisions import Revisions
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.storage import tables
 from strongroom.core.storage.check import check_database
@@ -22,7 +23,6 @@ from strongroom.core.storage.rolling.running import (
     require_still_nobody,
 )
 from strongroom.core.storage.rolling.watch import STALE_S, SchemaNewer, SchemaWatch, epoch
-from strongroom.core.storage.schema import Revisions
 from support.clock import ManualClock
 
 Elsewhere = Callable[[str], list[list[str]]]

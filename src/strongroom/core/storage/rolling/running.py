@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, inspect, select
 
 from strongroom.core.clock import Clock
+from strongroom.core.revisions import Revisions
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.schema import CORE, Revisions, SchemaState, SchemaUnfit
+from strongroom.core.storage.schema import CORE, SchemaState, SchemaUnfit
 from strongroom.core.storage.tables import lease as leases
 from strongroom.core.storage.tables import replica
 

@@ -11,9 +11,10 @@ from sqlalchemy.sql import column, table
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Unavailable
+from strongroom.core.revisions import Revisions
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from strongroom.core.storage.database import Database, Work
-from strongroom.core.storage.schema import CORE, Revisions
+from strongroom.core.storage.schema import CORE
 
 log = structlog.get_logger(__name__)
 
