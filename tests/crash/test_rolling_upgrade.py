@@ -102,8 +102,10 @@ async def test_running_processes_of_every_ledger_bear_what_is_borne(ledger: str,
     with strongroom("serve", ledger, "--sandbox", environment=variables | earlier) as old:
         old.wait_ready()
         assert run("migrate", ledger, variables=variables).status == 0
-        last = (await looked(variables, ledger))["lastSuccess"]
-        found = await until(lambda: looked(variables, ledger), lambda one: one["lastSuccess"] != last)
+        last = (await looked(variables, ledger))["details"]["lastSuccess"]
+        found = await until(
+            lambda: looked(variables, ledger), lambda one: one["details"]["lastSuccess"] != last
+        )
         assert found["status"] == "UP"
         assert health(variables)["status"] == "UP"
         assert old.terminate() == 0

@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.commands.adoption.target import Target
 from strongroom.core.ledger.contract import Ledger
 from strongroom.core.storage.adoption.record import ADOPTED, Record, set_state
+from strongroom.core.storage.tables import audit
+
+RETURN = "database.return"
 
 
 async def record_adoption(target: Target, record: Record) -> None:
@@ -27,11 +30,17 @@ async def record_adoption(target: Target, record: Record) -> None:
 
 
 async def record_return(target: Target, record: Record) -> None:
-    """The row goes with the trail into the file of the tables that go. Raises as `record_adoption`."""
+    """The row goes with the trail into the file of the tables that go. Raises as `record_adoption`.
+
+    If a run ended before it gave the database back, and nothing has happened since, its row is this one's too.
+    """
+    newest = select(audit.c.action, audit.c.principal).order_by(audit.c.sequence.desc()).limit(1)
 
     def work(connection: Connection) -> None:
+        if connection.execute(newest).first() == (RETURN, target.by.name):
+            return
         details = {"original": target.original.title, "version": record.version}
-        running.audit.append(connection, target.by, "database.return", _name(target), details)
+        running.audit.append(connection, target.by, RETURN, _name(target), details)
 
     async with _trail(target) as running:
         await running.database.write(work)

@@ -13,7 +13,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, check_schema, looking, named
-from strongroom.core.storage.adoption.dump import dump
+from strongroom.core.storage.adoption.dump import dump, dump_name, find_dumps
 from strongroom.core.storage.adoption.original import Original
 from strongroom.core.storage.adoption.record import (
     ADOPTING,
@@ -69,6 +69,8 @@ async def take_over(target: Target, *, backup_made: bool, backup: Path | None = 
         raise Conflict(f"Nothing was changed. In the way: {'; '.join(obstacles)}")
     if record is None:
         await _require_backup(target, backup, backup_made=backup_made)
+    elif backup is not None:
+        _name_backup(target, backup)
     database = Database(target.installed.url, pool_size=2)
     try:
         with named(database):
@@ -82,7 +84,7 @@ async def take_over(target: Target, *, backup_made: bool, backup: Path | None = 
 
 async def _require_backup(target: Target, folder: Path | None, *, backup_made: bool) -> None:
     if folder is not None:
-        name = f"{target.installed.url.database}-{SystemClock().now_ms()}.sql"
+        name = dump_name(str(target.installed.url.database), SystemClock().now_ms())
         await asyncio.to_thread(dump, target.installed.url, folder / name)
         typer.echo(f"The backup is {folder / name}")
     elif not backup_made:
@@ -90,6 +92,21 @@ async def _require_backup(target: Target, folder: Path | None, *, backup_made: b
             "Make a backup first: --backup FOLDER writes one with mariadb-dump or mysqldump, and --backup-made says that you"
             " have one. Nothing was changed"
         )
+
+
+def _name_backup(target: Target, folder: Path) -> None:
+    """A takeover that was killed is taken up with the backup that its first run made.
+
+    Raises:
+        Conflict: the folder has none.
+    """
+    dumps = find_dumps(folder, str(target.installed.url.database))
+    if not dumps:
+        raise Conflict(
+            "The takeover of this database has begun before, so that a backup made now would not be the original's, and"
+            f" {folder} has none from before it. If you have one elsewhere, say --backup-made. Nothing was changed"
+        )
+    typer.echo(f"The takeover has begun before, so that no backup is made now. {dumps[-1]} is from before it")
 
 
 async def _record(target: Target, record: Record) -> str | None:

@@ -1,5 +1,6 @@
 """Dumps an original's database with the server's own program, before it is taken over."""
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -31,6 +32,17 @@ def dump(url: URL, target: Path) -> None:
         )
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     put_file(target, lambda draft: _dump(program, url, draft))
+
+
+def dump_name(database: str, now_ms: int) -> str:
+    return f"{database}-{now_ms}.sql"
+
+
+def find_dumps(folder: Path, database: str) -> list[Path]:
+    """The complete dumps of the database in the folder, the newest last."""
+    name = re.compile(re.escape(database) + r"-[0-9]{13}\.sql")
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [one for one in there if name.fullmatch(one.name) and _is_complete(one)]
 
 
 def _dump(program: str, url: URL, draft: Path) -> None:
