@@ -240,3 +240,22 @@ def test_a_backup_keeps_keys_apart_and_replaces_nothing(networks: dict[str, str]
     assert "atto.sqlite3" in restored
     assert any("bittensor" in name for name in restored)
     assert not any("hathor" in name for name in restored)
+
+
+@pytest.mark.parametrize("locked", ["", "--passphrase"])
+def test_a_backup_on_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, locked: str) -> None:
+    """A limit on the size of files stands for the full disk: the copy reaches it, and the database is not written."""
+    nodes = {"NETWORK": "LOCAL", "NODE_BASE_URL": "http://127.0.0.1:9"}
+    phrase = {"STRONGROOM_BACKUP_PASSPHRASE_FILE": "backup-passphrase"} if locked else {}
+    machine = Machine(tmp_path, nodes | phrase)
+    machine.shell(".venv/bin/strongroom migrate atto")
+    said = machine.fail(f"ulimit -f 200\n.venv/bin/strongroom backup backup/full {locked}")
+    assert "cannot be written: " in said
+    assert "backup_not_written" in said
+    assert "data/atto.sqlite3 cannot" not in said
+    assert [*(tmp_path / "backup" / "full").iterdir()] == []
+    assert not [*(tmp_path / "data").glob(".backup-*")]
+    assert "backup_incomplete" in machine.fail(".venv/bin/strongroom verify backup/full")
+    machine.shell(
+        f".venv/bin/strongroom backup backup/full {locked}\n.venv/bin/strongroom verify backup/full"
+    )

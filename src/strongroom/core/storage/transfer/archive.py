@@ -6,6 +6,7 @@ last: a folder without one is no backup.
 
 import hashlib
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Entropy
-from strongroom.core.errors import StrongroomError
+from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.revisions import Revisions
 from strongroom.core.storage.backup import copy_database
@@ -37,6 +38,18 @@ Key = age.Identity | age.Passphrase
 TRAIL = (
     "SELECT lane, COUNT(*), MIN(number), MAX(number) FROM strongroom_audit WHERE lane IS NOT NULL GROUP BY lane",
     "SELECT lane, number FROM strongroom_audit_lane WHERE lane >= 0",
+)
+
+
+WRITE_FAULTS = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+        sqlite3.SQLITE_READONLY,
+    }
 )
 
 
@@ -93,8 +106,9 @@ async def archive(
 
     Raises:
         StrongroomError: it cannot be read, or there is a file already.
+        BackupError: the disk of the copy is full.
     """
-    with _private_folder(scratch if locks else target.parent) as folder:
+    with _private_folder(scratch if locks else target.parent) as folder, _writing(folder.parent):
         plain = folder / target.name
         left_out: tuple[str, ...] = ()
         if url.get_backend_name() == "sqlite":
@@ -119,6 +133,22 @@ async def archive(
             hashes={one.name: one.hash for one in found},
             left_out=list(left_out),
         )
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Tells a copy that cannot be written from an original that cannot be read, which nobody writes."""
+    try:
+        yield
+    except Unavailable as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, sqlite3.Error):
+            cause = cause.__cause__
+        if cause is None or cause.sqlite_errorcode not in WRITE_FAULTS:
+            raise
+        raise BackupError(
+            f"{folder} cannot be written: {cause}. Nothing was left there", code="backup_not_written"
+        ) from error
 
 
 def _keep_encrypted(plain: Path, target: Path, locks: Sequence[Lock], entropy: Entropy) -> Path:
