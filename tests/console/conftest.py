@@ -16,6 +16,6 @@ async def office(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Office]:
 
 @pytest.fixture
 async def visitor(office: Office) -> AsyncIterator[Visitor]:
-    visitor = Visitor(office)
+    visitor = Visitor(str(office.client.base_url))
     yield visitor
     await visitor.client.aclose()

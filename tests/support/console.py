@@ -7,8 +7,6 @@ from html.parser import HTMLParser
 
 import httpx2
 
-from support.admin_office import Office
-
 
 @dataclass(kw_only=True)
 class Form:
@@ -66,13 +64,13 @@ class _Forms(HTMLParser):
 
 
 class Visitor:
-    """One browser at an office's console."""
+    """One browser at a console."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, url: str) -> None:
         self.client = httpx2.AsyncClient(
-            base_url=office.client.base_url, trust_env=False, verify=False, timeout=30, follow_redirects=True
+            base_url=url, trust_env=False, verify=False, timeout=30, follow_redirects=True
         )
-        self.origin = str(office.client.base_url).rstrip("/")
+        self.origin = url.rstrip("/")
 
     async def open(self, path: str, **headers: str) -> Page:
         return _page(await self.client.get(path, headers={"Sec-Fetch-Site": "same-origin", **headers}))

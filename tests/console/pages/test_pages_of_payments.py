@@ -81,7 +81,7 @@ def assert_harmless(page: Page) -> None:
 async def test_a_payment_is_found_by_each_of_its_names(office: Office, boss: Visitor, name: str) -> None:
     found = await store(office, "hathor", 0xCD, request_id="order-7", client_key="invoice-9")
     name = {"hash": found, "HASH": found.upper()}.get(name, name)
-    page = await boss.open(f"/payment?id={name}")
+    page = await boss.open(f"/payments/find?id={name}")
     assert page.status == 200
     assert "from hot to bob" in page.heading
     assert "Asked by token:shop" in page.text
@@ -89,10 +89,10 @@ async def test_a_payment_is_found_by_each_of_its_names(office: Office, boss: Vis
 
 
 async def test_what_nobody_finds_says_what_to_do(boss: Visitor) -> None:
-    page = await boss.open("/payment?id=nothing")
+    page = await boss.open("/payments/find?id=nothing")
     assert (page.status, page.heading) == (404, "There is no such thing")
     assert "payment_not_found" in page.text
-    assert (await boss.open("/payment?id=")).status == 400
+    assert (await boss.open("/payments/find?id=")).status == 400
 
 
 async def test_lists_have_an_empty_state(boss: Visitor) -> None:
@@ -109,7 +109,9 @@ async def test_pages_neither_repeat_nor_miss(office: Office, boss: Visitor) -> N
     link = first.html.split('rel="next"')[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")
     await store(office, "atto", 100, created_at_ms=office.clock.now_ms())
     second = await boss.open(link)
-    seen = [one.partition('"')[0] for page in (first, second) for one in page.html.split("/payment?id=")[1:]]
+    seen = [
+        one.partition('"')[0] for page in (first, second) for one in page.html.split("/payments/find?id=")[1:]
+    ]
     assert len(seen) == len(set(seen)) == 60
     assert 'rel="next"' not in second.html
 
@@ -124,7 +126,7 @@ async def test_filters_hold(office: Office, boss: Visitor) -> None:
         ("state=REJECTED", 0),
     ):
         page = await boss.open(f"/payments?{query}")
-        assert page.html.count("/payment?id=") == number, query
+        assert page.html.count("/payments/find?id=") == number, query
     for wrong in ("state=x", "ledger=x", "since=x", "cursor=x", "surprise=1"):
         assert (await boss.open(f"/payments?{wrong}")).status in {400, 404}, wrong
 
@@ -145,7 +147,7 @@ async def test_the_csv_has_all_and_no_formula(office: Office, boss: Visitor) -> 
 async def test_hostile_text_of_a_payment_is_text(office: Office, boss: Visitor) -> None:
     found = await store(office, "atto", 3, wallet=HOSTILE, account=HOSTILE, kind=HOSTILE, destination=HOSTILE,
                         principal=HOSTILE, rule=HOSTILE, client_key=HOSTILE)  # fmt: skip
-    for path in ("/", "/payments", f"/payment?id={found}"):
+    for path in ("/", "/payments", f"/payments/find?id={found}"):
         assert_harmless(await boss.open(path))
 
 
@@ -171,7 +173,7 @@ async def test_an_approval_is_refused_with_a_reason(office: Office, boss: Visito
     assert (await boss.submit(form, reason=" ")).status == 400
     page = await boss.submit(form, reason="who is this?")
     assert "The inbox is empty." in page.text
-    assert_told = await boss.open(f"/payment?id={waiting}")
+    assert_told = await boss.open(f"/payments/find?id={waiting}")
     assert "who is this? (token:boss)" in assert_told.text
 
 
@@ -216,7 +218,7 @@ async def test_who_only_reads_sees_no_button_and_forges_none(office: Office, vis
     waiting = await park(office, await office.token("atto:send", name="shop"))
     page = await visitor.sign_in(await office.token("admin:read", "admin:payments", on=BOTH))
     form_token = page.form("/sign-out").fields["form_token"]
-    own = {"/sign-out", "/theme", "/payment", "/payments"}
+    own = {"/sign-out", "/theme", "/payments/find", "/payments"}
     for path in ("/", "/payments", "/approvals", "/freezes"):
         assert {form.action for form in (await visitor.open(path)).forms} <= own, path
     for path in (f"/approvals/atto/{waiting}/approve", "/freezes/freeze", "/freezes/seal"):

@@ -66,7 +66,7 @@ async def test_an_operators_morning(office: Office, browser: Browser) -> None:
 
     await page.get_by_role("link", name="Payments", exact=True).click()
     await page.get_by_label("Find a payment").fill("order-7")
-    async with page.expect_request("**/live?of=payment*"):
+    async with page.expect_request("**/live?of=payment&*"):
         await page.get_by_role("button", name="Find").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("in flight")
     await office.clock.sleepers(2)
@@ -121,7 +121,7 @@ async def test_everybody_can_use_every_page(office: Office, browser: Browser, wi
     for path in (
         "/",
         "/payments",
-        f"/payment?id={3:064x}",
+        f"/payments/find?id={3:064x}",
         "/approvals",
         "/freezes",
         "/errors/sealed",

@@ -23,7 +23,7 @@ BAD: Final = frozenset({Word.REJECTED, Word.REFUSED, Word.FAILED, Word.UNVERIFIE
 
 
 class PaymentPages(Controller):
-    @get("/payment", opt=needs(PAYMENTS) | {"query": ("id",)})
+    @get("/payments/find", opt=needs(PAYMENTS) | {"query": ("id",)})
     async def show(
         self,
         viewer: NamedDependency[Viewer],

@@ -68,6 +68,7 @@ class PaymentsPages(Controller):
             asked=asked,
             is_filtered=bool(kept),
             next=None if page.cursor is None else f"/payments?{urlencode({**kept, 'cursor': page.cursor})}",
+            here=None if "cursor" in asked else f"/payments?{urlencode(kept)}",
             csv=f"/payments.csv?{urlencode(kept)}",
             states=[one.value for one in Outcome],
         )
