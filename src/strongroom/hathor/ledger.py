@@ -48,6 +48,8 @@ from strongroom.hathor.proposals.broadcaster import (
     TransactionNetwork,
 )
 from strongroom.hathor.proposals.executions import VOIDED
+from strongroom.hathor.proposals.returned import LOOK_S as RETURNED_S
+from strongroom.hathor.proposals.returned import ReturnedPayments
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
 from strongroom.hathor.settings import HathorSettings
@@ -273,10 +275,12 @@ class HathorLedger(LedgerBase[HathorSettings]):
         loops = self.loops
         lost = lost_payment(self.payment_events)
         sweep = ProposalSweep(self.database, self._broadcaster, self._push_node, self.clock, lost)
+        returned = ReturnedPayments(self.database, self._broadcaster, self.clock)
         workers = [
             loops.run(SYNC, self._follow, health=self._sync_health, rest=self._stream_health.stand_by),
             loops.every(WALLETS, LOOK_S, self.loader.look, part="look"),
             loops.every(PROPOSALS, SWEEP_S, sweep.sweep, part="sweep"),
+            loops.every(PROPOSALS, RETURNED_S, returned.look, part="returned"),
             self.carrying_out(ApprovedBroadcasts(self._submitter)),
             loops.every(REALTIME, EXPIRE_MESSAGES_S, self._expire_messages, part="expiry"),
         ]

@@ -93,8 +93,10 @@ class PaymentEvents:
 
     def ended(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected) -> None:
         kind = _kind_of(verdict)
+        # An outcome that overrules another one is another fact, also where the one before that was the same.
+        again = "" if intent.is_open else f":{intent.resolved_at_ms}"
         if self._announcer.wants(connection, kind):
-            self._announce(connection, kind, intent, verdict)
+            self._announce(connection, kind, intent, verdict, key=again)
 
     def changed(
         self, connection: Connection, kind: str, intent_id: bytes, execution: Execution, *, key: str

@@ -138,6 +138,16 @@ class Resolver(Generic[R]):
             return Resolution(intent=intent, effect=None)
         return await asyncio.shield(self.resolve(intent))
 
+    async def overrule(self, intent: Intent, verdict: Accepted) -> None:
+        """Stores that the ledger has a payload that counted as REJECTED, with all that an acceptance changes.
+
+        Nothing happens if that is stored already, or if the payload was signed again meanwhile: then it is resolved anew.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        await self._verdicts.store_final(Running[R](intent, self._clock.monotonic_s()), verdict)
+
     async def sweep(self) -> None:
         """Starts resolving the open intents that no task of this process resolves, for example after a crash.
 

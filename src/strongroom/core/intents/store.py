@@ -44,6 +44,9 @@ _OPEN_IDS = (
     .where(_COLUMNS.outcome == Outcome.OPEN, _COLUMNS.created_at_ms <= bindparam("latest_ms"))
     .order_by(_COLUMNS.created_at_ms)
 )
+_REJECTED_IDS = select(_COLUMNS.id).where(
+    _COLUMNS.outcome == Outcome.REJECTED, _COLUMNS.created_at_ms >= bindparam("since_ms")
+)
 _OPEN_SLOTS = (
     select(table)
     .where(
@@ -172,6 +175,11 @@ def load_open(
         query = select(table).where(_COLUMNS.id.in_(some))
         by_id |= {row.id: intent_of(row) for row in connection.execute(query)}
     return [by_id[one] for one in ids if one in by_id]
+
+
+def list_rejected(connection: Connection, since_ms: int) -> list[bytes]:
+    """The ids of REJECTED intents that were stored since then."""
+    return list(connection.execute(_REJECTED_IDS, {"since_ms": since_ms}).scalars())
 
 
 def load_open_slots(connection: Connection, first: bytes, last: bytes) -> list[Intent]:

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, func, select, update
 
-from strongroom.core.intents.intent import Accepted, Intent, Outcome, Rejected
+from strongroom.core.intents.intent import Intent, Outcome, Rejected
 from strongroom.core.intents.signing import request_of
-from strongroom.core.intents.store import adopt, load_by_slot, load_intent, record_accepted, reject_all
+from strongroom.core.intents.store import adopt, load_by_slot, load_intent, reject_all
 from strongroom.core.security.policy import Granted
 from strongroom.core.storage.database import locking
 from strongroom.core.storage.statements import Statement, arg, delete_by_key, execute, select_value
@@ -187,11 +187,10 @@ def begin_broadcast(
     if already_sent(connection, proposal, raw, tx_id):
         return None
     check_sendable(proposal, raw)
-    # One node refused it and another one took it: the sync has shown it meanwhile, so nothing is left to send.
+    # One node refused it and another one took it: the sync has shown it meanwhile, so nothing is left to send. Its intent is
+    # corrected by `ReturnedPayments`.
     if proposal.status == SEND_ERROR and proposal.signed == raw and is_on_chain(connection, tx_id):
         _correct(connection, proposal, raw, now_ms // 1000)
-        if (known := load_intent(connection, bytes.fromhex(tx_id))) is not None:
-            record_accepted(connection, known, Accepted(stage=SENT), now_ms)
         return None
     is_under_way = proposal.sending_since_ms is not None
     if is_under_way and (intent := load_by_slot(connection, _slot(proposal_id))) is not None:
