@@ -216,6 +216,7 @@ wallet = Table(
         nullable=False,
         server_default="none",
     ),
+    Index("wallet_status_idx", "status"),
 )
 
 wallet_balance = Table(

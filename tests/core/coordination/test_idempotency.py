@@ -5,12 +5,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from core.accounts import add, balances, create_accounts
-from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay, Resume, instance_lease
+from strongroom.core.coordination.idempotency import (
+    PURGED_AT_ONCE,
+    Attempt,
+    Idempotency,
+    Replay,
+    Resume,
+    instance_lease,
+)
 from strongroom.core.coordination.lease import Leases
 from strongroom.core.errors import IdempotencyMismatch, IdempotencyRunning, InvalidInput, LeaseLost
+from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 
@@ -351,6 +359,21 @@ async def test_answers_are_kept_for_the_retention_and_then_purged(server: Server
     clock.advance(0.001)
     await server.purge()
     assert await server.ask(fingerprint=OTHER) == ATTEMPT
+
+
+async def test_more_expired_keys_are_purged_than_one_transaction_deletes(
+    server: Server, clock: ManualClock
+) -> None:
+    now_ms = clock.now_ms()
+    known = {"scope": "atto:ci", "fingerprint": ONE, "owner": "first", "created_at_ms": 0}
+    old = [
+        known | {"key": f"old-{number}", "expires_at_ms": now_ms - 1} for number in range(2 * PURGED_AT_ONCE)
+    ]
+    new = [known | {"key": f"new-{number}", "expires_at_ms": now_ms} for number in range(3)]
+    await server.database.write(lambda c: c.execute(tables.idempotency.insert(), old + new))
+    await server.purge()
+    left = await server.database.fetch_all(select(tables.idempotency.c.key))
+    assert sorted(row.key for row in left) == ["new-0", "new-1", "new-2"]
 
 
 @pytest.mark.parametrize("key", ["", "k" * 191, "line\nbreak", "\0"])

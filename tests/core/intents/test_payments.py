@@ -134,7 +134,7 @@ async def test_pages_neither_repeat_nor_miss_a_payment_while_others_come(
         await store(database, intent_of(100 + round_, created_at_ms=8 + round_))
         if page:
             last = Position(created_at_ms=page[-1].created_at_ms, id=page[-1].id)
-    assert seen == [*range(10)]
+    assert seen == [*reversed(range(10))]
 
 
 async def test_what_pays_several_says_so(database: Database, payments: Payments) -> None:

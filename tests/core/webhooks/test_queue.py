@@ -11,6 +11,7 @@ from strongroom.core.webhooks.queue import LIFE_MS, EventState, QueuedEvent, Que
 
 pytestmark = pytest.mark.anyio
 NOW = 1_800_000_000_000
+ENDPOINTS = ("shop", "other", "quiet")
 DELIVERED, DEAD, WAITING = EventState.DELIVERED, EventState.DEAD, EventState.WAITING
 
 
@@ -211,13 +212,13 @@ async def test_the_state_of_a_queue_is_counted(rows: Rows) -> None:
     await rows.do(queue.record_dead, one, 500, "x", since_ms=NOW, now_ms=NOW)
     await rows.do(queue.record_failed, two, 500, "later", since_ms=NOW + 9, due_ms=NOW)
     await rows.do(queue.record_failed, four, 500, "first", since_ms=NOW + 5, due_ms=NOW)
-    assert await rows.do(queue.queue_states) == {
+    assert await rows.do(queue.queue_states, ENDPOINTS) == {
         "shop": QueueState(waiting=3, oldest_ms=NOW, failing_since_ms=NOW + 5, trouble="first", dead=1),
         "other": QueueState(waiting=1, oldest_ms=NOW + 2),
     }
     for each in (two, three, four):
         await rows.do(queue.record_delivered, each, 200, NOW)
-    assert (await rows.do(queue.queue_states))["shop"] == QueueState(dead=1)
+    assert (await rows.do(queue.queue_states, ENDPOINTS))["shop"] == QueueState(dead=1)
 
 
 async def test_old_deliveries_are_forgotten_not_too_many_at_once(

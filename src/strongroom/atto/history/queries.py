@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, false, or_, select, tuple_
 
 from strongroom.atto import tables
 from strongroom.atto.history.entries import load_entry
@@ -113,7 +113,7 @@ class Queries:
         """The open accounts."""
         query = select(tables.chain).where(tables.chain.c.height > 0)
         if enabled_only:
-            query = query.where(tables.chain.c.disabled.is_(False))
+            query = query.where(tables.chain.c.disabled == false())
         return [account_record(row, self._network) for row in await self._database.fetch_all(query)]
 
     async def waiting(self, address: Address) -> list[PendingReceivable]:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, false, select, update
 
 from strongroom.atto import tables
 from strongroom.atto.gateway import InvalidNodeResponse, Node
@@ -31,6 +31,7 @@ from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause
 from strongroom.atto.transactions.drafting import BlockRequest
 from strongroom.atto.transactions.submitter import Submitter
+from strongroom.core.chunks import chunks
 from strongroom.core.coordination.loops import LoopContext
 from strongroom.core.errors import Conflict, Locked, Unavailable
 from strongroom.core.runtime.background import cancel_all
@@ -44,6 +45,7 @@ log = structlog.get_logger(__name__)
 PRINCIPAL = system_principal("atto-receiver")
 SCOPE = "atto:receive"
 ACCOUNTS_AT_ONCE = 64
+WALLETS_AT_ONCE = 500
 POLL_S = 5.0
 SHOWN = 12
 """Health shows this many characters of an address: enough to find it in the log, too few to reveal it."""
@@ -137,16 +139,25 @@ class Receiver:
             self._failing.pop(path, None)
 
     def _accounts_to_receive(self, connection: Connection) -> Sequence[str]:
-        """The paths of the accounts that have a receivable and may receive now."""
-        unlocked = select(tables.wallet.c.name).where(tables.wallet.c.encrypted_encryption_key.is_not(None))
-        names = [row.name for row in connection.execute(unlocked)]
+        """The paths of the accounts that have a receivable and may receive now.
+
+        It looks only at the wallets of these accounts, for there may be very many others.
+        """
         query = (
-            select(tables.receivable.c.address)
+            select(tables.receivable.c.address, tables.chain.c.wallet_name)
             .distinct()
             .join(tables.chain, tables.chain.c.address == tables.receivable.c.address)
-            .where(tables.chain.c.disabled.is_(False), tables.chain.c.wallet_name.in_(names))
+            .where(tables.chain.c.disabled == false())
         )
-        return [row.address for row in connection.execute(query)]
+        waiting = connection.execute(query).all()
+        wallet = tables.wallet.c
+        unlocked: set[str] = set()
+        for names in chunks(sorted({row.wallet_name for row in waiting}), WALLETS_AT_ONCE):
+            open_ones = select(wallet.name).where(
+                wallet.name.in_(names), wallet.encrypted_encryption_key.is_not(None)
+            )
+            unlocked.update(connection.execute(open_ones).scalars())
+        return [row.address for row in waiting if row.wallet_name in unlocked]
 
     async def _receive_all(self, address: Address) -> None:
         """Receives everything for one account, oldest first; skips a receivable whose next try is not due yet."""

@@ -6,7 +6,7 @@ While a job is open, nothing that is younger is deleted: a reveal that waits nee
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, false, func, select
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.extrinsics.store import drop_receipts
@@ -43,7 +43,7 @@ class Retention:
 
     async def _purge_jobs(self, until_ms: int) -> None:
         """Deletes rows by their keys, because the locks of a range would block new rows."""
-        is_over = JOB.is_open.is_(False)
+        is_over = JOB.is_open == false()
         old = select(JOB.id).where(is_over, JOB.created_at_ms < until_ms).limit(AT_ONCE)
 
         def find(connection: Connection) -> Sequence[str]:
@@ -62,7 +62,5 @@ def _forget_extrinsics(connection: Connection, until_ms: int) -> bool:
 
 
 def _oldest_open(connection: Connection) -> int | None:
-    found: int | None = connection.execute(
-        select(func.min(JOB.created_at_ms)).where(JOB.is_open.is_(True))
-    ).scalar()
+    found: int | None = connection.execute(select(func.min(JOB.created_at_ms)).where(JOB.is_open)).scalar()
     return found

@@ -16,8 +16,9 @@ no row, and fails the transaction. So a key never has two signatures, whichever 
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, Delete, Update, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, Update, bindparam, delete, select, update
 
+from strongroom.core.chunks import chunks
 from strongroom.core.clock import Clock
 from strongroom.core.coordination.lease import Leases
 from strongroom.core.errors import (
@@ -31,8 +32,18 @@ from strongroom.core.errors import (
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable, Duplicate
+from strongroom.core.storage.statements import MAX_PAIRS, Statement, Values, arg, execute, paired
 
 RETENTION_MS = 48 * 3600 * 1000
+PURGED_AT_ONCE = 900
+_KEYS = tables.idempotency.c
+_EXPIRED = (
+    select(_KEYS.scope, _KEYS.key).where(_KEYS.expires_at_ms < bindparam("now_ms")).limit(PURGED_AT_ONCE)
+)
+_DELETE = Statement(
+    delete(tables.idempotency).where(paired(_KEYS.scope, _KEYS.key), _KEYS.expires_at_ms < arg("now_ms")),
+    "now_ms",
+)
 MAX_KEY = 190
 STILL_RUNNING = "The first request with this Idempotency-Key is still being processed"
 
@@ -160,10 +171,10 @@ class Idempotency:
         self._running.discard(Attempt(scope=attempt.scope, key=attempt.key))
 
     async def purge(self) -> None:
-        """Deletes expired keys."""
-        await self._write(
-            delete(tables.idempotency).where(tables.idempotency.c.expires_at_ms < self._clock.now_ms())
-        )
+        """Deletes expired keys, so many in a transaction that none takes long."""
+        now_ms = self._clock.now_ms()
+        while await self._database.write(lambda connection: _delete_expired(connection, now_ms)):
+            pass
 
     async def _claim(
         self, attempt: Attempt, fingerprint: bytes, *, is_first: bool
@@ -228,6 +239,14 @@ class Idempotency:
         return update(tables.idempotency).where(
             columns.scope == attempt.scope, columns.key == attempt.key, columns.status.is_(None)
         )
+
+
+def _delete_expired(connection: Connection, now_ms: int) -> int:
+    """By their keys, because the locks of a range would be in the way of new rows. Returns how many there were."""
+    expired: list[Values] = [tuple(row) for row in connection.execute(_EXPIRED, {"now_ms": now_ms})]
+    for some in chunks(expired, MAX_PAIRS):
+        execute(connection, _DELETE, some, now_ms)
+    return len(expired)
 
 
 def _is_reference(reference: str | None) -> ColumnElement[bool]:

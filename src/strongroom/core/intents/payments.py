@@ -245,8 +245,9 @@ def _waits_for(intent: Intent) -> str:
 
 
 def newest_first(found: Iterable[PaymentRecord]) -> list[PaymentRecord]:
-    """Payments of several ledgers in one order."""
-    return sorted(found, key=lambda one: (-one.created_at_ms, one.ledger, one.id))
+    """Payments of several ledgers in one order; of each ledger in that of its pages."""
+    falling = sorted(found, key=lambda one: one.id, reverse=True)
+    return sorted(falling, key=lambda one: (-one.created_at_ms, one.ledger))
 
 
 def parse_payment_id(text: str) -> bytes:

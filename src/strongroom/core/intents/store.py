@@ -197,13 +197,16 @@ def list_intents(
     having: ColumnElement[bool] | None = None,
     **equal: str | None,
 ) -> list[Intent]:
-    """Intents for lists that people read, newest first.
+    """Intents for lists that people read, newest first; of the same millisecond, in the falling order of their ids.
 
     `equal` filters by columns, such as `account="..."`; None does not filter. `after` names the last intent of the page
-    before by its `created_at_ms` and its id. `having` is a further condition.
+    before by its `created_at_ms` and its id. `having` is a further condition. A page is read backwards from an index: both
+    columns fall, because a server sorts the whole table for an order that falls in one and rises in the other.
     """
     created = _COLUMNS.created_at_ms
-    query = select(table).where(created >= since_ms, created <= latest_ms)
+    # One bound on each side: of two, SQLite begins at the first, and reads from there on to the other one.
+    newest_ms = latest_ms if after is None else min(latest_ms, after[0])
+    query = select(table).where(created >= since_ms, created <= newest_ms)
     for column, value in equal.items():
         if value is not None:
             query = query.where(_COLUMNS[column] == value)
@@ -211,8 +214,8 @@ def list_intents(
         query = query.where(having)
     if after is not None:
         at_ms, last = after
-        query = query.where(created <= at_ms, (created < at_ms) | (_COLUMNS.id > last))
-    newest_first = query.order_by(created.desc(), _COLUMNS.id).limit(limit)
+        query = query.where((created < at_ms) | (_COLUMNS.id < last))
+    newest_first = query.order_by(created.desc(), _COLUMNS.id.desc()).limit(limit)
     return [intent_of(row) for row in connection.execute(newest_first)]
 
 
@@ -334,10 +337,12 @@ def forget_resolved(connection: Connection, before_ms: int, *, at_most: int = _M
     """Deletes intents that were resolved before `before_ms`; returns their ids.
 
     Only for a ledger whose answers do not depend on resolved intents. It deletes by ids, because the locks of a range
-    would be in the way of new rows.
+    would be in the way of new rows. It looks at those that were signed before then, because their time has an index: none
+    was resolved before it was signed.
     """
     old = (_COLUMNS.outcome != Outcome.OPEN, _COLUMNS.resolved_at_ms < before_ms)
-    ids = list(connection.execute(select(_COLUMNS.id).where(*old).limit(at_most)).scalars())
+    signed = select(_COLUMNS.id).where(*old, _COLUMNS.created_at_ms < before_ms)
+    ids = list(connection.execute(signed.order_by(_COLUMNS.created_at_ms).limit(at_most)).scalars())
     connection.execute(delete(table).where(_COLUMNS.id.in_(ids), *old))
     return ids
 

@@ -49,4 +49,8 @@ intent = Table(
     Index("strongroom_intent_time", "created_at_ms"),
     Index("strongroom_intent_request", "request_id"),
     Index("strongroom_intent_client_key", "client_key"),
+    Index("strongroom_intent_principal", "principal", "created_at_ms"),
+    Index("strongroom_intent_token", "token", "created_at_ms"),
+    Index("strongroom_intent_rule", "rule", "created_at_ms"),
+    Index("strongroom_intent_kind", "kind", "created_at_ms"),
 )

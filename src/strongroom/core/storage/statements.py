@@ -88,6 +88,31 @@ def paired(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement
     return _Repeated(and_(left == arg("left"), right == arg("right")).self_group(), " OR ")
 
 
+class _Unindexed(ColumnElement[Any]):
+    """A column that SQLite does not look up in an index."""
+
+    inherit_cache = False
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        self.column = column
+        self.type = column.type
+
+
+@compiles(_Unindexed)
+def _compile_unindexed(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.column, **options)
+
+
+@compiles(_Unindexed, "sqlite")
+def _compile_unindexed_sqlite(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.column, **options)}"
+
+
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column, by whose index SQLite shall not look: it does not know how many rows a condition finds, and may begin at the wrong end."""
+    return _Unindexed(column)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
     """`text` for the driver; `bind` puts arguments in the text's order and in the database's form."""

@@ -94,7 +94,9 @@ class TrailReader:
     async def _bounds(self) -> tuple[int, int]:
         """The lowest and the highest number; of an empty trail 1 and 0."""
         column = tables.audit.c.sequence
-        query = select(func.min(column).label("first"), func.max(column).label("last"))
+        # Apart: asked for both at once, SQLite reads the whole trail.
+        lowest, highest = select(func.min(column)), select(func.max(column))
+        query = select(lowest.scalar_subquery().label("first"), highest.scalar_subquery().label("last"))
         row = await self._database.fetch_one(query)
         return (1, 0) if row is None or row.first is None else (row.first, row.last)
 

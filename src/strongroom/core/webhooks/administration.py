@@ -121,11 +121,9 @@ class WebhookAdministration:
         """The oldest first."""
 
         def work(connection: Connection) -> list[EndpointStatus]:
-            states = queue.queue_states(connection)
-            return [
-                EndpointStatus(endpoint=one, queue=states.get(one.id, QueueState()))
-                for one in store.load_endpoints(connection)
-            ]
+            endpoints = store.load_endpoints(connection)
+            states = queue.queue_states(connection, [one.id for one in endpoints])
+            return [EndpointStatus(endpoint=one, queue=states.get(one.id, QueueState())) for one in endpoints]
 
         return await self._database.read(work)
 

@@ -6,11 +6,11 @@ delivered, dead ──> waiting   an operator replays it
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Executable, Row, bindparam, delete, func, select, union_all, update
 
 from strongroom.core.storage.database import insert_ignore
 from strongroom.core.webhooks.tables import event as table
@@ -68,14 +68,18 @@ class QueueState:
 
 _COLUMNS = table.c
 _IS_WAITING = _COLUMNS.state == EventState.WAITING
-_NEXT = (
-    select(table)
+# Apart, because the index of streams answers it alone. For whole rows MariaDB would join it with the index of all that waits, and
+# read that queue from end to end for each delivery.
+_NEXT_IDS = (
+    select(_COLUMNS.id)
     .where(
         _COLUMNS.endpoint == bindparam("of_endpoint"), _IS_WAITING, _COLUMNS.stream == bindparam("of_stream")
     )
     .order_by(_COLUMNS.id)
     .limit(bindparam("most"))
+    .subquery()
 )
+_NEXT = select(table).join(_NEXT_IDS, _NEXT_IDS.c.id == _COLUMNS.id).order_by(_COLUMNS.id)
 _THIS = (_COLUMNS.id == bindparam("row_id"), _IS_WAITING)
 _DELIVERED = (
     update(table)
@@ -264,31 +268,38 @@ def list_events(
     limit: int,
 ) -> list[QueuedEvent]:
     """The newest first; `before`: from the row before this one on."""
-    query = select(table).where(
-        _COLUMNS.endpoint == endpoint, _COLUMNS.state.in_([one.value for one in states])
-    )
-    if before is not None:
-        query = query.where(_COLUMNS.id < before)
-    return [queued_event(row) for row in connection.execute(query.order_by(_COLUMNS.id.desc()).limit(limit))]
+    # Of each state by itself, because the index has them in their order state by state.
+    newest = []
+    for state in states:
+        some = select(_COLUMNS.id).where(_COLUMNS.endpoint == endpoint, _COLUMNS.state == state.value)
+        if before is not None:
+            some = some.where(_COLUMNS.id < before)
+        newest.append(select(some.order_by(_COLUMNS.id.desc()).limit(limit).subquery().c.id))
+    found = union_all(*newest).subquery()
+    query = select(table).join(found, found.c.id == _COLUMNS.id).order_by(_COLUMNS.id.desc()).limit(limit)
+    return [queued_event(row) for row in connection.execute(query)]
 
 
-def queue_states(connection: Connection) -> dict[str, QueueState]:
-    """By endpoint; those for which nothing waits and nothing is dead are missing."""
-    counts = select(
-        _COLUMNS.endpoint, _COLUMNS.state, func.count().label("count"), func.min(_COLUMNS.id).label("first")
-    )
-    counts = counts.where(_COLUMNS.state.in_([EventState.WAITING, EventState.DEAD]))
+def queue_states(connection: Connection, endpoints: Iterable[str]) -> dict[str, QueueState]:
+    """By endpoint, of `endpoints`; those for which nothing waits and nothing is dead are missing."""
     found: dict[str, dict[str, Any]] = {}
-    for row in connection.execute(counts.group_by(_COLUMNS.endpoint, _COLUMNS.state)).all():
-        values = found.setdefault(row.endpoint, {})
-        if row.state == EventState.DEAD:
-            values["dead"] = row.count
-        else:
-            values["waiting"] = row.count
-            oldest = select(_COLUMNS.created_at_ms).where(_COLUMNS.id == row.first)
-            values["oldest_ms"] = connection.execute(oldest).scalar()
-            values |= _failure(connection, row.endpoint)
+    for endpoint in endpoints:
+        # Each by itself: grouped, a server reads what was delivered too.
+        waiting, first = connection.execute(_counted(endpoint, EventState.WAITING)).one()
+        dead = connection.execute(_counted(endpoint, EventState.DEAD)).one()[0]
+        if dead:
+            found[endpoint] = {"dead": dead}
+        if waiting:
+            oldest = select(_COLUMNS.created_at_ms).where(_COLUMNS.id == first)
+            values = {"waiting": waiting, "oldest_ms": connection.execute(oldest).scalar()}
+            found[endpoint] = found.get(endpoint, {}) | values | _failure(connection, endpoint)
     return {endpoint: QueueState(**values) for endpoint, values in found.items()}
+
+
+def _counted(endpoint: str, state: EventState) -> Executable:
+    """How many events of an endpoint are in a state, and the first of them."""
+    which = (_COLUMNS.endpoint == endpoint, _COLUMNS.state == state)
+    return select(func.count(), func.min(_COLUMNS.id)).where(*which)
 
 
 def _failure(connection: Connection, endpoint: str) -> dict[str, Any]:

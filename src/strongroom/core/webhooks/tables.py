@@ -48,6 +48,7 @@ event = Table(
     UniqueConstraint("endpoint", "event", name="strongroom_webhook_event_once"),
     Index("strongroom_webhook_event_stream", "endpoint", "state", "stream", "id"),
     Index("strongroom_webhook_event_new", "state", "id"),
+    Index("strongroom_webhook_event_page", "endpoint", "state", "id"),
     Index("strongroom_webhook_event_ended", "state", "ended_at_ms"),
     Index("strongroom_webhook_event_payment", "payment"),
     sqlite_autoincrement=True,  # ids are the order of a stream, so none may be used twice

@@ -98,4 +98,5 @@ class WebhookWatch:
 
 
 def _all(connection: Connection) -> tuple[list[Endpoint], dict[str, QueueState]]:
-    return load_endpoints(connection), queue_states(connection)
+    endpoints = load_endpoints(connection)
+    return endpoints, queue_states(connection, [one.id for one in endpoints])

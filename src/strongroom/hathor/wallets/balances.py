@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, false, select, true
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import Statement, Values, arg, execute
+from strongroom.core.storage.statements import Statement, Values, arg, execute, unindexed
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 
@@ -47,7 +47,7 @@ ALL = Statement(_BALANCES.order_by(_held.token_id), "wallet_id")
 ONE = Statement(_BALANCES.where(_held.token_id == arg("token_id")), "wallet_id", "token_id")
 LOCKED = Statement(
     select(_output.token_id, _output.value, _output.authorities, _output.timelock, _output.heightlock)
-    .join(tables.address, _address.address == _output.address)
+    .join(tables.address, unindexed(_address.address) == _output.address)  # as in `utxos`
     .where(
         _address.wallet_id == arg("wallet_id"),
         _output.locked == true(),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, false, or_, select
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import Statement, arg, execute, listed
+from strongroom.core.storage.statements import Statement, arg, execute, listed, unindexed
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 
@@ -59,6 +59,8 @@ _COLUMNS = (
     _address.wallet_id,
 )
 _AT_ADDRESS = _address.address == _output.address
+# SQLite would begin with all outputs that nobody spends or holds, and look for the owner of each.
+_FROM_ADDRESSES = unindexed(_address.address) == _output.address
 _OF_ANYBODY = (
     select(*_COLUMNS)
     .select_from(tables.tx_output.outerjoin(tables.address, _AT_ADDRESS))
@@ -157,7 +159,7 @@ def _question(wallet_id: str, wanted: Filter, now_s: int) -> tuple[Any, ...]:
 @lru_cache
 def _filtered(*, is_authority: bool, skip_locked: bool, skip_spent: bool, at_addresses: bool) -> Statement:
     """Returns the statement for one kind of filter. There are sixteen, and each is compiled when it is first used."""
-    query = select(*_COLUMNS).join(tables.address, _AT_ADDRESS)
+    query = select(*_COLUMNS).join(tables.address, _AT_ADDRESS if at_addresses else _FROM_ADDRESSES)
     names = ["wallet_id", "token_id"]
     if at_addresses:
         query = query.where(listed(_output.address))

@@ -87,7 +87,11 @@ def details_of(why: str, stretches: Sequence[Stretch], checkpoint: LastCheckpoin
 
 def find_restart(connection: Connection, keys: TrailKeys) -> Restart | None:
     """The last restart that was written with these keys. Rows that pretend to be one are passed over; they break their chains."""
-    query = select(tables.audit).where(_COLUMNS.action == RESTART).order_by(_COLUMNS.sequence.desc())
+    is_one = (
+        _COLUMNS.subject == SUBJECT,
+        _COLUMNS.action == RESTART,
+    )  # subjects have an index, actions have none
+    query = select(tables.audit).where(*is_one).order_by(_COLUMNS.sequence.desc())
     return next((found for row in connection.execute(query) if (found := _read(row, keys))), None)
 
 
