@@ -16,11 +16,14 @@ class Subject:
         self.content = b"a"
         self.reads = 0
         self.is_away = False
+        self.is_broken = False
 
     async def read(self) -> bytes:
         self.reads += 1
         if self.is_away:
             raise Unavailable("away")
+        if self.is_broken:
+            raise KeyError("a defect")
         return self.content
 
 
@@ -65,6 +68,17 @@ async def test_what_was_away_is_told_when_it_is_back(clock: ManualClock) -> None
         subject.is_away = True
         await look(clock)
         subject.is_away, subject.content = False, b"b"
+        await look(clock)
+        assert await viewing.changed(0.0)
+
+
+async def test_a_defect_of_one_reading_ends_no_watching(clock: ManualClock) -> None:
+    subject, watch = Subject(), Watch(clock)
+    async with watch.viewing("x", subject.read) as viewing:
+        await clock.sleepers(1)
+        subject.is_broken = True
+        await look(clock)
+        subject.is_broken, subject.content = False, b"b"
         await look(clock)
         assert await viewing.changed(0.0)
 

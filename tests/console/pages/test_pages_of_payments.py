@@ -41,7 +41,7 @@ async def store(office: Office, ledger: str, number: int, **parts: Any) -> str:
     return f"{number:064x}"
 
 
-async def park(office: Office, secret: str) -> str:
+async def park(office: Office, secret: str, amount_raw: int = 5_000_000_000) -> str:
     ledger: Any = office.ledgers["atto"]
     found: Principal = await ledger.token_check.authenticate(secret, "127.0.0.1")
     asked = SignatureRequest(
@@ -51,7 +51,7 @@ async def park(office: Office, secret: str) -> str:
         kind="SEND",
         payload_hash=bytes(32),
         wallet=HOSTILE,
-        amount_raw=5_000_000_000,
+        amount_raw=amount_raw,
         destination=HOSTILE,
     )
     gate = ledger.signing_gate()

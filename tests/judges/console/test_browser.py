@@ -88,6 +88,32 @@ async def test_an_operators_morning(office: Office, browser: Browser) -> None:
     assert shown.complaints == []
 
 
+async def test_what_a_person_typed_and_opened_stays_when_the_page_changes(
+    office: Office, browser: Browser
+) -> None:
+    shown = await screen(browser)
+    page = shown.page
+    await office.ledgers["atto"].rules.add(OPERATOR, "ask", NEEDS_ONE)
+    shop = await office.token("atto:send", name="shop")
+    await park(office, shop)
+    await sign_in(office, shown, await office.token(ADMIN, on=BOTH))
+    async with page.expect_request("**/live?of=approvals"):
+        await page.goto(url(office, "/approvals"))
+    await page.get_by_text("Exactly what is approved").click()
+    await page.get_by_label("Reason").fill("who is this?")
+    await office.clock.sleepers(2)
+    await park(office, shop, amount_raw=6_000_000_000)
+    office.clock.advance(1)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("2 requests wait for approval")
+    assert [await one.input_value() for one in await page.get_by_label("Reason").all()].count(
+        "who is this?"
+    ) == 1
+    assert await page.locator("details[open]").count() == 1
+    assert await page.locator("article:has(details[open]) input[name=reason]").input_value() == "who is this?"
+    await expect(page.locator("article:has(details[open])")).to_contain_text("5 ATTO")
+    assert shown.complaints == []
+
+
 async def test_the_whole_way_without_scripts(office: Office, browser: Browser) -> None:
     context = await browser.new_context(java_script_enabled=False)
     shown = Screen(await context.new_page())

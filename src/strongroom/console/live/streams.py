@@ -15,7 +15,7 @@ from strongroom.console.access import Visitors
 from strongroom.console.live.subjects import Subjects
 from strongroom.console.live.watch import Read, Watch
 from strongroom.console.viewer import Viewer
-from strongroom.core.errors import NotFound, StrongroomError, Unavailable
+from strongroom.core.errors import NotFound, RateLimited, StrongroomError, Unavailable
 from strongroom.core.http.route_access import needs
 
 RECHECK_S: Final = 10.0
@@ -76,7 +76,7 @@ class Streams(Controller):
 async def _is_signed_in(visitors: Visitors, request: Request[Any, Any, Any]) -> bool:
     try:
         await visitors.recheck(request)
-    except Unavailable:
+    except (Unavailable, RateLimited):
         return True  # who it is cannot be asked now; nothing is shown meanwhile
     except StrongroomError:
         return False

@@ -7,8 +7,10 @@ are what replicas share. What is told is only that something changed: each viewe
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
+
+import structlog
 
 from strongroom.core.clock import Clock, sleep_unless
 from strongroom.core.errors import RateLimited, StrongroomError
@@ -17,6 +19,8 @@ from strongroom.core.runtime.background import cancel_all
 LOOK_S: Final = 0.5
 MAX_SUBJECTS: Final = 64
 MAX_VIEWERS: Final = 512
+
+log = structlog.get_logger(__name__)
 
 Read = Callable[[], Awaitable[bytes]]
 """What a subject looks like now; it differs when something of it has changed."""
@@ -97,10 +101,15 @@ class _Subject:
     async def _run(self) -> None:
         known: bytes | None = None
         while True:
-            with suppress(StrongroomError):  # a database that is away: what it has is told when it is back
+            found = known
+            try:
                 found = hashlib.blake2b(await self._read(), digest_size=16).digest()
-                if known is not None and found != known:
-                    for viewing in self.viewers:
-                        viewing.tell()
-                known = found
+            except StrongroomError:
+                pass  # a database that is away: what it has is told when it is back
+            except Exception as error:
+                log.error("defect", work="console watch", error=type(error).__name__, exc_info=error)
+            if known is not None and found != known:
+                for viewing in self.viewers:
+                    viewing.tell()
+            known = found
             await self._clock.sleep(LOOK_S)
