@@ -67,6 +67,16 @@ def short(text: str | None) -> Markup:
     )
 
 
+def kind(name: str) -> Markup:
+    """A kind of payment without the module that its call is in: `SubtensorModule.add_stake` is `add_stake`."""
+    last = name.rpartition(".")[2]
+    return (
+        Markup('<span title="{}">{}</span>').format(name, last)
+        if last and last != name
+        else Markup("{}").format(name)
+    )
+
+
 def when(moment: str | int | None, now_ms: int) -> Markup:
     """A moment, as long as it is ago or to come; exact for whoever points at it."""
     if moment is None:
@@ -124,6 +134,7 @@ def _grouped(digits: str) -> str:
 FILTERS: Final = {
     "amount": amount,
     "short": short,
+    "kind": kind,
     "when": when,
     "exact": exact,
     "clock": clock_time,
