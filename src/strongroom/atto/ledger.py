@@ -12,6 +12,7 @@ from strongroom.atto.api.documentation import DOCUMENTATION
 from strongroom.atto.api.errors import ErrorMapper
 from strongroom.atto.following.follower import RETRY_S
 from strongroom.atto.following.streams import AddressStream
+from strongroom.atto.history.browsing import AttoBrowser
 from strongroom.atto.history.callbacks import DESTINATION, QUIET_TICK_S
 from strongroom.atto.history.store import POLL_S
 from strongroom.atto.names import API_SURFACE
@@ -58,6 +59,9 @@ class AttoLedger(LedgerBase[AttoSettings]):
     async def has_wallet(self, name: str) -> bool:
         rows = await self.database.fetch_all(select(tables.wallet.c.name).where(tables.wallet.c.name == name))
         return any(row.name == name for row in rows)  # MySQL ignores case here, and signatures do not
+
+    def browser(self) -> AttoBrowser:
+        return AttoBrowser(self.database, self.definition.coin)
 
     async def adopt(self) -> None:
         await adopt_accounts(self.database)

@@ -17,6 +17,7 @@ from strongroom.bittensor.authorization.limits import TokenLimits
 from strongroom.bittensor.calls.exports import Exports
 from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.chain_work import ChainWork
+from strongroom.bittensor.keystore.browsing import BittensorBrowser
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
 from strongroom.bittensor.keystore.keyring import KeyFiles, Keyring
 from strongroom.bittensor.keystore.wallets import Wallets
@@ -39,6 +40,11 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
         return found is not None or (
             path is not None and name in await asyncio.to_thread(WalletFolder(path).wallets)
         )
+
+    def browser(self) -> BittensorBrowser:
+        path = self.settings.wallet_path
+        folder = None if path is None else WalletFolder(path)
+        return BittensorBrowser(self.definition, self.database, self.payments, folder)
 
     async def assemble(self) -> None:
         self._gate = self.signing_gate()

@@ -56,6 +56,7 @@ from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.sync.daemon import Sync, SyncReports, SyncSettings
 from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins, WrongSourceError
+from strongroom.hathor.wallets.browsing import HathorBrowser
 from strongroom.hathor.wallets.loading import LOOK_S, WalletLoader
 from strongroom.hathor.wallets.registry import read_wallet
 
@@ -102,6 +103,9 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     async def has_wallet(self, name: str) -> bool:
         return await read_wallet(self.database, name) is not None
+
+    def browser(self) -> HathorBrowser:
+        return HathorBrowser(self.database, self.clock, self.definition.coin)
 
     async def assemble(self) -> None:
         self._open_bus()

@@ -26,6 +26,7 @@ from strongroom.core.http.opening import KEYS_AWAY, Headers, Opening
 from strongroom.core.http.timing import NO_ROUTE, TimedApplication
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.payments import Payments
+from strongroom.core.ledger.browsing.browser import NoWallets, WalletBrowser
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings
 from strongroom.core.ledger.guarding import LedgerGuard
 from strongroom.core.ledger.inspecting import make_inspection
@@ -182,6 +183,9 @@ class LedgerBase(ABC, Generic[S]):
         """Whether there is a wallet of this name, so that a misspelt freeze is found; None: the ledger does not say."""
         del name
         return None
+
+    def browser(self) -> WalletBrowser:
+        return NoWallets()
 
     async def adopt(self) -> None:
         """Adopts the data that another program left in the database. It may run several times."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from strongroom.core.intents.execution import Executions
     from strongroom.core.intents.intent import Intent
     from strongroom.core.intents.payments import Payments
+    from strongroom.core.ledger.browsing.browser import WalletBrowser
     from strongroom.core.ledger.installed import Installed
     from strongroom.core.ledger.surroundings import Surroundings
     from strongroom.core.ledger.telling import Telling
@@ -127,6 +128,9 @@ class Ledger(Protocol):
 
     async def has_wallet(self, name: str) -> bool | None:
         """Whether there is a wallet of this name, as rules and freezes name it; None: the ledger does not say. Needs `prepare`."""
+
+    def browser(self) -> WalletBrowser:
+        """What shows the ledger's wallets to operators. Needs `prepare`."""
 
     async def open_trail(self) -> None:
         """Opens the secret of the audit trail, for who administers the ledger without opening it. Needs `prepare`."""
