@@ -73,6 +73,7 @@ def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> 
     keys, key_rotated = answers[14:16]
     assert [(one["version"], one["state"]) for one in keys["versions"]] == [(1, "active")]
     assert key_rotated == {"version": 2}
+    assert [page["wallets"] for page in answers[16:18]] == [[], []]
     assert all("payments" in page for page in answers[-8:-6])
     audit, key, made_now, checkpoints, verified, verified_again = answers[-6:]
     assert (verified_again["state"], verified_again["findings"]) == ("whole", [])

@@ -26,5 +26,10 @@ ADVICE: Mapping[str, Advice] = {
         "The token lacks the scope, or stands on another ledger.",
         "Use a token with the scope of this ledger.",
     ),
+    "wallet_not_found": Advice(
+        404,
+        "The ledger has no wallet of exactly this name.",
+        "`GET /wallets` and `strongroom wallets` list them.",
+    ),
     "verification_not_found": Advice(404, "This process has verified nothing yet.", "Start one."),
 }

@@ -19,6 +19,7 @@ from strongroom.core.security.credentials import Credentials
 
 READ: Final = "admin:read"
 PAYMENTS: Final = "admin:payments"
+WALLETS: Final = "admin:wallets"
 AUDIT: Final = "admin:audit"
 TOKENS: Final = "admin:tokens"
 RULES: Final = "admin:rules"

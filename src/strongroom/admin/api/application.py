@@ -24,6 +24,8 @@ from strongroom.admin.api.payments.lives import LivesController
 from strongroom.admin.api.rules import RulesController
 from strongroom.admin.api.tokens import TokensController
 from strongroom.admin.api.uncached import Uncached
+from strongroom.admin.api.wallets.listing import WalletsController
+from strongroom.admin.api.wallets.one import WalletController
 from strongroom.admin.api.webhooks.endpoints import WebhooksController
 from strongroom.admin.estate import Estate
 from strongroom.core.http.json_request import JsonRequest
@@ -46,6 +48,8 @@ def create_application(estate: Estate, *, callers: Callers, errors: ProblemAnswe
             WebhooksController,
             LedgerPaymentsController,
             LivesController,
+            WalletsController,
+            WalletController,
             AuditController,
             KeysController,
             ProofsController,

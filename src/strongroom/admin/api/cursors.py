@@ -1,4 +1,4 @@
-"""Where a reader is: after which payment, or which row of the audit trail, of each ledger.
+"""Where a reader is: after which payment, wallet or row of the audit trail of each ledger.
 
 A cursor names what was read last and not a number of things, so pages neither repeat nor miss one while others are added.
 """
@@ -31,9 +31,9 @@ def decode_cursor(text: str | None) -> dict[str, Position]:
             for name, (at_ms, last) in _decode(text, _Row).items()
         }
     except ValueError:
-        raise _no_cursor() from None
+        raise no_cursor() from None
     if any(len(one.id) != ID_BYTES for one in found.values()):
-        raise _no_cursor()
+        raise no_cursor()
     return found
 
 
@@ -44,6 +44,20 @@ def encode_numbers(positions: Mapping[str, int]) -> str:
 def decode_numbers(text: str | None) -> dict[str, int]:
     """Raises: InvalidInput: this API gave no such cursor."""
     return _decode(text, _Number)
+
+
+def encode_places(places: Mapping[str, str]) -> str:
+    """Of lists whose places each ledger writes in a form of its own."""
+    return _encode(places)
+
+
+def decode_places(text: str | None) -> dict[str, str]:
+    """Raises: InvalidInput: this API gave no such cursor."""
+    return _decode(text, str)
+
+
+def no_cursor() -> InvalidInput:
+    return InvalidInput("This is no cursor of this API", code="invalid_cursor")
 
 
 def _encode(rows: Mapping[str, Any]) -> str:
@@ -59,9 +73,5 @@ def _decode(text: str | None, kind: Any) -> dict[str, Any]:
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         found = {}
     if not found:
-        raise _no_cursor()
+        raise no_cursor()
     return found
-
-
-def _no_cursor() -> InvalidInput:
-    return InvalidInput("This is no cursor of this API", code="invalid_cursor")

@@ -24,11 +24,7 @@ async def ask_each(
         NotFound, Forbidden: `ledger` is not served here, or the caller has no authority over it.
         Unavailable: no ledger answers.
     """
-    names, away = list(authority.principals), dict(authority.away)
-    if ledger is not None:
-        estate.find(ledger)
-        authority.on(ledger)
-        names, away = [ledger], {}
+    names, away = asked(estate, authority, ledger)
 
     async def answer(name: str) -> T | StrongroomError:
         try:
@@ -42,6 +38,17 @@ async def ask_each(
     if not answers:
         raise next(iter(away.values()))
     return answers, away
+
+
+def asked(
+    estate: Estate, authority: Authority, ledger: str | None
+) -> tuple[list[str], dict[str, StrongroomError]]:
+    """The ledgers of a list, in their order, and those that could not even say who the caller is. Raises as `ask_each`."""
+    if ledger is None:
+        return list(authority.principals), dict(authority.away)
+    estate.find(ledger)
+    authority.on(ledger)
+    return [ledger], {}
 
 
 def moment(name: str, text: str) -> int:

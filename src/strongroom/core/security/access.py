@@ -12,6 +12,7 @@ ADMIN_SCOPES: Final[Mapping[str, str]] = {
     ADMIN: "everything of the admin API",
     "admin:read": "read ledgers, tokens, rules and freezes; ask what would be decided",
     "admin:payments": "read payments",
+    "admin:wallets": "read wallets, with their accounts, balances and histories",
     "admin:audit": "read the audit trail",
     "admin:tokens": "create, change, rotate and revoke tokens with no more rights than its own",
     "admin:rules": "add and remove rules",

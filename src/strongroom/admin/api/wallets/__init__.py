@@ -1,0 +1,1 @@
+"""Wallets of all ledgers, for operators who look at them."""
