@@ -100,6 +100,8 @@ COMMANDS = (
     "unseal",
     "payments",
     "payment",
+    "wallets",
+    "wallet",
 )
 """Commands of the service itself."""
 TOKEN_OPTIONS = (

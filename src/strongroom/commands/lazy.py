@@ -73,6 +73,14 @@ OF_SERVICE: Final = {
         "payments:payment",
         "Tell a payment's life: who asked, what allowed it, when it was signed, offered and confirmed, who was told, and what is next.",
     ),
+    "wallets": (
+        "wallets.commands:wallets",
+        "List the wallets of all ledgers with what they hold. Status 1 when a ledger's database does not answer.",
+    ),
+    "wallet": (
+        "wallets.commands:wallet",
+        "Show a wallet: what it holds, and if asked for its accounts and its history. The same name may be on several ledgers.",
+    ),
     "backup": (
         "databases.backup:backup",
         "Back up the databases of all configured ledgers, and the keys to another place. The service may run.",

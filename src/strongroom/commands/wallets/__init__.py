@@ -1,0 +1,1 @@
+"""Wallets of all ledgers on a terminal."""
