@@ -64,6 +64,7 @@ NOT_THERE = {
 """What a caller with the scope is told: 404."""
 OF_CALLERS = {
     "GET /admin/v1/me": 200,
+    "GET /admin/v1/overview": 200,
     "GET /admin/v1/ledgers/{ledger}/asked": 200,
     "POST /admin/v1/ledgers/{ledger}/asked/{approval}/withdraw": 404,
 }

@@ -15,6 +15,7 @@ from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController
 from strongroom.admin.api.keys import EveryKeyController, KeysController
 from strongroom.admin.api.ledgers import LedgersController
+from strongroom.admin.api.overview import OverviewController
 from strongroom.admin.api.payments.listing import (
     LedgerPaymentsController,
     PaymentsController,
@@ -37,6 +38,7 @@ def create_application(estate: Estate, *, callers: Callers, errors: ProblemAnswe
     application = Litestar(
         route_handlers=[
             LedgersController,
+            OverviewController,
             TokensController,
             RulesController,
             ApprovalsController,
