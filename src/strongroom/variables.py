@@ -113,6 +113,11 @@ LOGS = {
         meaning="An event that waits for more seconds makes its component `DEGRADED`."
     ),
 }
+DATABASES = {
+    "STRONGROOM_WAIT_FOR_NODES": Variable(
+        meaning="At a node of a cluster a request waits until the node has what others committed before it."
+    ),
+}
 RULES = {
     "STRONGROOM_DEFAULT_POLICY": Variable(
         meaning="What happens to a signature that no rule concerns.", values="`allow`, `deny`"
@@ -261,6 +266,7 @@ def process_subjects(surfaces: Iterable[str], common: str) -> Iterator[Subject]:
     yield Subject("The process: TLS", dict(_tls(surfaces, common)), "tls.md")
     yield Subject("The process: connections", CONNECTIONS, "operations.md#limits-of-connections")
     yield Subject("The process: logs, traces, health", LOGS, "watch.md")
+    yield Subject("The process: nodes of a database cluster", DATABASES, "scale.md#several-database-writers")
     yield Subject("The process: rules and audit trail", RULES, "guard.md")
     yield Subject("The process: webhooks", WEBHOOKS, "webhooks.md")
     yield Subject("The process: Redis", REDIS, "scale.md")

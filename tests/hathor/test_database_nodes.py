@@ -73,6 +73,23 @@ async def test_an_output_is_held_for_one_of_two_proposals(clients: tuple[Client,
         assert {body.get("error") for _, body in answers} == {None, "inputs-already-used"}
 
 
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_proposal_made_at_one_node_is_sent_at_the_other(
+    galera: Galera, lag: Lag, clock: ManualClock, *, waits: bool
+) -> None:
+    async with two_databases(galera, [REVISIONS], waits=waits) as nodes, AsyncExitStack() as stack:
+        serving = serving_api(nodes[0], clock, rows=recorded_rows())
+        first = Client(await stack.enter_async_context(serving))
+        await first.announce()
+        await asyncio.to_thread(galera.catch_up)
+        second = Client(await stack.enter_async_context(serving_api(nodes[1], clock)))
+        transaction = payment(1)
+        await lag.begin(LONG)
+        identifier = await first.propose(transaction)
+        status, answer = await second.send(identifier, transaction)
+        assert (status, answer.get("error")) == ((200, None) if waits else (404, "tx-proposal-not-found"))
+
+
 async def test_what_failed_at_one_node_is_sent_at_the_other_only_with_its_outputs_held(
     galera: Galera, clients: tuple[Client, Client], nodes: Nodes, lag: Lag
 ) -> None:

@@ -24,6 +24,7 @@ from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import adopt
 from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.storage.cluster.waiting import waits
 from strongroom.settings import read_settings
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork
@@ -225,6 +226,7 @@ def database_variables(url: URL, folder: Path) -> dict[str, str]:
         "ATTO_DB_NAME": str(url.database),
         "ATTO_DB_USER": str(url.username),
         "ATTO_DB_PASSWORD": str(url.password),
+        "STRONGROOM_WAIT_FOR_NODES": str(waits(url)),
     }
 
 

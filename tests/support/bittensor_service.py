@@ -22,6 +22,7 @@ from strongroom.core.http.listener import behind_door
 from strongroom.core.ledger.surroundings import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
+from strongroom.core.storage.cluster.waiting import waits
 from strongroom.settings import read_settings
 from support.schema import shared_schemas
 from support.serving import Serve, serving
@@ -88,6 +89,7 @@ def database_variables(url: URL, data: Path) -> dict[str, str]:
             "BITTENSOR_DB_NAME": str(url.database),
             "BITTENSOR_DB_USER": str(url.username),
             "BITTENSOR_DB_PASSWORD": str(url.password),
+            "STRONGROOM_WAIT_FOR_NODES": str(waits(url)),
         }
     return variables
 

@@ -51,8 +51,11 @@ class GaleraNode:
         self._state_port = free_port()
         self.process: Process | None = None
 
-    def url(self, name: str = "") -> URL:
-        return mysql_url(host="127.0.0.1", port=self.port, name=name, user=USER, password=PASSWORD)
+    def url(self, name: str = "", *, waits: bool = False) -> URL:
+        """`waits`: as the service does it by default. Without it what a late node lacks shows, and locks must hold."""
+        return mysql_url(
+            host="127.0.0.1", port=self.port, name=name, user=USER, password=PASSWORD, waits=waits
+        )
 
     def start(self, *, first: bool = False, position: str = "") -> None:
         """`first`: it begins the cluster. `position`: what it has, where that is not in its own notes."""
@@ -174,11 +177,11 @@ class Lag:
 
 @asynccontextmanager
 async def two_databases(
-    galera: Galera, components: Sequence[Revisions] = ()
+    galera: Galera, components: Sequence[Revisions] = (), *, waits: bool = False
 ) -> AsyncIterator[tuple[Database, Database]]:
     """One new database with its tables, as two processes have it that are connected to a node each."""
     name = galera.new_database()
-    first, second = Database(galera.first.url(name)), Database(galera.second.url(name))
+    first, second = (Database(node.url(name, waits=waits)) for node in (galera.first, galera.second))
     try:
         await migrate(first, components)
         await asyncio.to_thread(galera.catch_up)

@@ -12,6 +12,7 @@ from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 from strongroom.core.security.keys.source import KeySource, read_key_source
+from strongroom.core.storage.cluster.waiting import read_waiting
 from strongroom.core.storage.database import mysql_url, sqlite_url
 
 
@@ -116,6 +117,7 @@ def _database(environment: Environment, data: Path) -> URL:
         name=environment.text("ATTO_DB_NAME", "atto"),
         user=environment.text("ATTO_DB_USER", "root"),
         password=password.reveal() if password else "",
+        waits=read_waiting(environment),
     )
 
 

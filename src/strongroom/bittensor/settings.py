@@ -19,6 +19,7 @@ from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.http.hosts import is_loopback
 from strongroom.core.security.keys.source import KeySource, read_key_source
+from strongroom.core.storage.cluster.waiting import read_waiting
 from strongroom.core.storage.database import mysql_url, sqlite_url
 
 DEFAULT_PORT = 8000
@@ -224,4 +225,5 @@ def _database(environment: Environment, data: Path) -> URL:
         name=environment.text("BITTENSOR_DB_NAME", "bittensor"),
         user=environment.text("BITTENSOR_DB_USER", "root"),
         password=password.reveal() if password else "",
+        waits=read_waiting(environment),
     )

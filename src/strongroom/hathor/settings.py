@@ -12,6 +12,7 @@ from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 from strongroom.core.messaging.bus import read_redis_url
+from strongroom.core.storage.cluster.waiting import read_waiting
 from strongroom.core.storage.database import mysql_url, sqlite_url
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.names import API_SURFACE, CREDENTIALS, SECRET_FILE, SOCKET_SURFACE
@@ -218,4 +219,5 @@ def _database(environment: Environment, data: Path) -> URL:
         name=environment.text("DB_NAME", "wallet_service"),
         user=environment.text("DB_USER", "root"),
         password=password.reveal() if password else "",
+        waits=read_waiting(environment),
     )

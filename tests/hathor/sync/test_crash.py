@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from strongroom.core.clock import SystemClock
+from strongroom.core.storage.cluster.waiting import waits
 from strongroom.core.storage.database import Database
 from strongroom_sandbox.hathor.generate import Generator
 from strongroom_sandbox.hathor.journal import Journal
@@ -37,6 +38,7 @@ def environment(url: URL, node_url: str, folder: Path) -> dict[str, str]:
             "DB_NAME": url.database or "",
             "DB_USER": url.username or "",
             "DB_PASS": str(url.password),
+            "STRONGROOM_WAIT_FOR_NODES": str(waits(url)),
         }
     return variables
 

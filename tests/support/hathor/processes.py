@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx2
 from sqlalchemy.engine import URL
 
+from strongroom.core.storage.cluster.waiting import waits
 from support.hathor.js_wallet import JsClient, js_client
 from support.ports import free_port
 from support.replicas.drill import Member
@@ -110,6 +111,7 @@ def database_variables(url: URL) -> dict[str, str]:
         "DB_NAME": url.database or "",
         "DB_USER": url.username or "",
         "DB_PASS": str(url.password),
+        "STRONGROOM_WAIT_FOR_NODES": str(waits(url)),
     }
 
 

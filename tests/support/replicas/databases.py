@@ -29,12 +29,12 @@ def running_databases(engine: str) -> Iterator[Databases]:
             url = server.new_database()
             yield Databases(urls=(url, url), server=server)
     elif engine == "galera":
-        with running_galera(
-            ["--wsrep-sync-wait=1"]
-        ) as cluster:  # a client's next request may come to the other node
+        with running_galera() as cluster:
             name = cluster.new_database()
             cluster.catch_up()
-            yield Databases(urls=(cluster.first.url(name), cluster.second.url(name)), galera=cluster)
+            # A client's next request may come to the other node.
+            first, second = (node.url(name, waits=True) for node in (cluster.first, cluster.second))
+            yield Databases(urls=(first, second), galera=cluster)
     else:
         with running_group(multi_primary=engine == "multi-primary") as group:
             yield Databases(urls=group.new_database(), group=group)

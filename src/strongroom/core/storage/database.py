@@ -43,6 +43,7 @@ from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.pool_load import PoolLoad
 from strongroom.core.storage.ascii_text import AsciiText
+from strongroom.core.storage.cluster.waiting import marked
 from strongroom.core.storage.errors import (
     CommitUnknown,
     ConnectionSevered,
@@ -332,8 +333,10 @@ def sqlite_url(path: str) -> URL:
     return URL.create("sqlite", database=path)
 
 
-def mysql_url(*, host: str, port: int, name: str, user: str, password: str) -> URL:
-    return URL.create("mysql+asyncmy", user, password, host, port, name, query={"charset": "utf8mb4"})
+def mysql_url(*, host: str, port: int, name: str, user: str, password: str, waits: bool = True) -> URL:
+    """`waits`: a unit of work at a node of a cluster waits until that has what the other nodes committed before."""
+    url = URL.create("mysql+asyncmy", user, password, host, port, name, query={"charset": "utf8mb4"})
+    return marked(url, waits=waits)
 
 
 class _Watch(Protocol):

@@ -13,6 +13,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from strongroom.core.errors import StrongroomError
 from strongroom.core.runtime.pool_load import PoolLoad
+from strongroom.core.storage.cluster.waiting import marked, on_connect, waits
 from strongroom.core.storage.errors import (
     CommitUnknown,
     ConnectionSevered,
@@ -118,7 +119,7 @@ def _is_surely_undone(error: StrongroomError) -> bool:
 def mysql_engine(url: URL, pool_size: int, isolation_level: str, session: str = SESSION) -> AsyncEngine:
     """SQLAlchemy's engine, whose errors are ours; `session` is the first statement of each connection."""
     engine = create_async_engine(
-        url,
+        marked(url, waits=True),
         pool_size=pool_size,
         max_overflow=0,
         pool_recycle=1800,
@@ -127,6 +128,8 @@ def mysql_engine(url: URL, pool_size: int, isolation_level: str, session: str = 
         hide_parameters=True,
         connect_args={"init_command": session},
     )
+    if waits(url):
+        event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "handle_error", translate_mysql, retval=True)
     event.listen(engine.sync_engine, "set_connection_execution_options", keep_telling)
     return engine

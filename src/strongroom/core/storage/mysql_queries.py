@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.errors import StrongroomError
 from strongroom.core.runtime.pool_load import PoolLoad
+from strongroom.core.storage.cluster.waiting import make_wait, waits
 from strongroom.core.storage.errors import ConnectionSevered, mysql_error
 from strongroom.core.storage.mysql import SESSION, UNCONNECTED
 
@@ -81,6 +82,7 @@ class QueryPool:
             "autocommit": True,
             "init_command": SESSION,
         }
+        self._waits = waits(url)
         self._slots = asyncio.Semaphore(size)
         self.load = PoolLoad("query", size)
         self._idle: list[Any] = []
@@ -120,9 +122,16 @@ class QueryPool:
 
     async def _connect(self) -> Any:
         try:
-            return await asyncmy.connect(**self._arguments)
+            connection = await asyncmy.connect(**self._arguments)
         except UNCONNECTED as error:
             raise ConnectionSevered from error
+        if self._waits:
+            try:
+                await make_wait(connection.cursor())
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
