@@ -46,11 +46,11 @@ pytestmark = pytest.mark.anyio
 
 AFTER_EVERY_LEASE_MS = 10_000
 KEY = "the-payment"
-BACKGROUND = ("Leases.", "_set_expiry.", "_write", "migrate")
+BACKGROUND = ("Leases.", "Idempotency.purge.", "_set_expiry.", "_write", "migrate")
 """Writes that are always under way, and say nothing about a payment."""
 
-STARTED = f"{Idempotency._write.__qualname__}.<locals>.<lambda>"
-"""The purge, which the workers begin with; later writes of that name belong to payments."""
+STARTED = f"{Idempotency.purge.__qualname__}.<locals>.<lambda>"
+"""The purge, which the workers begin with."""
 REJECTED = text("SELECT id FROM strongroom_intent WHERE outcome = 'REJECTED'")
 
 SENDS = text("SELECT id FROM strongroom_intent WHERE kind = 'SEND'")
