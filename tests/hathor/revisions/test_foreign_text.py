@@ -160,4 +160,6 @@ def make_devices_count_seconds(connection: Connection) -> None:
     execute(connection, create)
     execute(connection, "CREATE INDEX push_devices_wallet_idx ON push_devices (wallet_id)")
     execute(connection, "INSERT INTO push_devices VALUES ('old', 'ios', {}, 1, 0, 1700000000)", WALLET)
+    for index in tables.wallet.indexes:
+        index.drop(connection)
     execute(connection, "UPDATE strongroom_version_hathor SET version_num = 'hathor_0003'")
