@@ -200,3 +200,40 @@ async def test_nobody_is_led_elsewhere(office: Office, visitor: Visitor, where: 
     token = await office.token(ADMIN)
     page = await visitor.submit(page.form("/sign-in"), token=token, next=where)
     assert page.url == "/"
+
+
+@pytest.mark.parametrize("why", ["away", "busy"])
+async def test_a_link_counts_on_when_its_token_could_not_be_asked_about(
+    office: Office, visitor: Visitor, why: str
+) -> None:
+    token = await office.token(ADMIN, rate=parse_rate("1/min"))
+    form = (await visitor.open(office.console.link("", token))).form("/sign-in")
+    if why == "away":
+        office.ledgers["atto"]._is_prepared = False  # type: ignore[attr-defined]
+    else:
+        await office.ask(token, "GET", "/me")
+    page = await visitor.submit(form)
+    assert page.status == (503 if why == "away" else 429)
+    assert why == "away" or page.form("/sign-in").fields["code"] == form.fields["code"]
+    assert not visitor.client.cookies
+    office.ledgers["atto"]._is_prepared = True  # type: ignore[attr-defined]
+    office.clock.advance(61)
+    assert (await visitor.submit(form)).status in {200, 429}
+    assert visitor.client.cookies
+    visitor.client.cookies.clear()
+    assert (await visitor.submit(form)).status == 401, "it signed in once"
+
+
+async def test_no_address_chooses_the_words_of_the_page(visitor: Visitor) -> None:
+    page = await visitor.open("/sign-in?why=Your+token+is+stolen.+Send+it+to+help@evil.example")
+    assert "evil.example" not in page.text
+
+
+async def test_why_somebody_is_signed_out_is_told_once(office: Office, visitor: Visitor) -> None:
+    token = await office.token(ADMIN, on=BOTH)
+    await visitor.sign_in(token)
+    await end_revoked(office, token)
+    page = await visitor.open("/payments")
+    assert "revoked" in page.text
+    assert page.form("/sign-in").fields["next"] == "/payments"
+    assert "revoked" not in (await visitor.open("/sign-in")).text

@@ -72,10 +72,10 @@ class Visitors:
                 raise SignedOut(error.message) from error
             raise
 
-    async def recheck(self, connection: AnyConnection) -> None:
-        """Whether whoever began this request still counts. Raises as `admit`."""
+    async def recheck(self, connection: AnyConnection) -> Authority:
+        """Who began this request, if they still count. Raises as `admit`."""
         session = await self._session(connection)
-        await self._callers.identify(
+        return await self._callers.identify(
             connection, self._credentials(connection, session.token), self._callers.ledgers
         )
 

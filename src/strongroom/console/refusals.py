@@ -29,7 +29,6 @@ from strongroom.core.runtime.telemetry import Metrics
 
 SIGN_IN: Final = "/sign-in"
 HTMX: Final = "hx-request"
-MAX_WHY: Final = 200
 MAX_CODE: Final = 60
 
 
@@ -152,12 +151,14 @@ class PageAnswers(ErrorAnswers):
         self.count(error.instance_code)
         if self._came_by_a_link(request):
             return Template("again.html", context=plain_context(request, self._estate))
-        query = {"why": error.message[:MAX_WHY]} if error.message else {}
+        query = {}
         if request.method in READING and HTMX not in request.headers:
             target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            query |= {"next": target} if target != "/" else {}
+            query = {"next": target} if target != "/" else {}
         path = f"{SIGN_IN}?{urlencode(query)}" if query else SIGN_IN
         gone = [self._cookies.no_session(request)]
+        if error.message:
+            gone.append(self._cookies.note(request, error.message))
         if HTMX in request.headers:
             return Response(b"", status_code=204, headers={"HX-Redirect": path}, cookies=gone)
         return Redirect(path, status_code=303, cookies=gone)

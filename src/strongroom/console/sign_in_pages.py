@@ -10,13 +10,14 @@ from litestar.response import Redirect, Template
 from strongroom.admin.api.access import ANY
 from strongroom.admin.estate import Estate
 from strongroom.console.access import Visitors, form_of
-from strongroom.console.cookies import THEMES, Cookies, theme_of
-from strongroom.console.refusals import ADVICE, MAX_WHY, SIGN_IN
+from strongroom.console.cookies import THEMES, Cookies, note_of, theme_of
+from strongroom.console.refusals import ADVICE, SIGN_IN
 from strongroom.console.sign_ins import OneTimeLinks, SignIns, encode_secret
 from strongroom.console.viewer import Viewer, plain_context
 from strongroom.core.errors import Forbidden, InvalidInput, RateLimited, Unauthenticated
 from strongroom.core.http.errors import STATUSES, status_of
 from strongroom.core.http.route_access import PUBLIC, needs
+from strongroom.core.security.sessions.stored import Session
 
 MAX_TOKEN = 600
 NO_LINK = "no-link"
@@ -34,12 +35,16 @@ class SignInPages(Controller):
         self,
         request: AnyRequest,
         estate: NamedDependency[Estate],
-        why: Text = "",
+        jar: NamedDependency[Cookies],
         next_path: Annotated[str, QueryParameter(name="next", required=False)] = "",
         code: Text = "",
     ) -> Template:
-        """Opening the page of a link uses nothing up: a person presses the button."""
-        return _form(request, estate, why=why[:MAX_WHY], next_path=next_path, code=code[:100])
+        """Opening the page of a link uses nothing up: a person presses the button. No link chooses the words of the page."""
+        why = note_of(request)
+        page = _form(request, estate, why=why, next_path=next_path, code=code[:100])
+        if why:
+            page.cookies.append(jar.note(request, ""))
+        return page
 
     @post(SIGN_IN, opt=PUBLIC)
     async def sign_in(
@@ -54,15 +59,19 @@ class SignInPages(Controller):
         """The token is presented as any caller's is; wrong ones are slowed down and recorded as those of programs."""
         form = await form_of(request)
         next_path, code = form.get("next", ""), form.get("code", "")
-        token = (links.take(code) or NO_LINK) if code else form.get("token", "").strip()
+        token = form.get("token", "").strip()
         try:
-            authority = await visitors.identify(request, _presentable(token), tuple(estate.names))
-            authority.require_any()
+            if code:
+                with links.using(code) as held:
+                    token = held or NO_LINK
+                    session = await _open(request, token, visitors, sign_ins, estate)
+            else:
+                session = await _open(request, token, visitors, sign_ins, estate)
         except (Unauthenticated, Forbidden, RateLimited, InvalidInput) as error:
             why = UNUSABLE if token == NO_LINK else error.message
             status = status_of(error, STATUSES)
-            return _form(request, estate, why=why, next_path=next_path, status=status)
-        session = await sign_ins.open(token, authority.principals)
+            again = code if isinstance(error, RateLimited) and token != NO_LINK else ""
+            return _form(request, estate, why=why, next_path=next_path, code=again, status=status)
         seconds = (session.expires_at_ms - estate.now_ms) // 1000
         cookie = jar.session(request, encode_secret(session.secret), seconds)
         return Redirect(_own(next_path), status_code=303, cookies=[cookie])
@@ -83,6 +92,15 @@ class SignOutPages(Controller):
         """Ends the session in every process; the token goes on."""
         await sign_ins.end(viewer.session)
         return Redirect(SIGN_IN, status_code=303, cookies=[viewer.cookie_of_nobody()])
+
+
+async def _open(
+    request: AnyRequest, token: str, visitors: Visitors, sign_ins: SignIns, estate: Estate
+) -> Session:
+    """Raises: Unauthenticated, Forbidden, RateLimited, Unavailable; InvalidInput: no token looks like this."""
+    authority = await visitors.identify(request, _presentable(token), tuple(estate.names))
+    authority.require_any()
+    return await sign_ins.open(token, authority.principals)
 
 
 def _form(

@@ -3,12 +3,13 @@
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from strongroom.admin.estate import Estate
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.errors import RateLimited, StrongroomError, Unavailable
 from strongroom.core.security.sessions.stored import SECRET_BYTES, Session, Sessions, new_session
 
 LINK_S: Final = 15 * 60.0
@@ -85,10 +86,19 @@ class OneTimeLinks:
             self._tokens.popitem(last=False)
         return code
 
-    def take(self, code: str) -> str | None:
-        """The code's token; from now on the code is nobody's. None: it is no code, was used, or its time is over."""
+    @contextmanager
+    def using(self, code: str) -> Iterator[str | None]:
+        """The code's token; from now on the code is nobody's. None: it is no code, was used, or its time is over.
+
+        Whoever could not be asked about the token, or not now, has not used the code: it counts again.
+        """
         token, ends_s = self._tokens.pop(code, (None, 0.0))
-        return token if ends_s > self._clock.monotonic_s() else None
+        try:
+            yield token if ends_s > self._clock.monotonic_s() else None
+        except (RateLimited, Unavailable):
+            if token is not None:
+                self._tokens[code] = token, ends_s
+            raise
 
 
 def encode_secret(secret: bytes) -> str:

@@ -144,6 +144,16 @@ async def test_the_csv_has_all_and_no_formula(office: Office, boss: Visitor) -> 
     assert rows[0]["wallet"] == "'=HYPERLINK(1)"
 
 
+async def test_no_csv_lacks_a_ledger_that_is_away(office: Office, boss: Visitor) -> None:
+    await store(office, "atto", 1)
+    await store(office, "hathor", 2)
+    office.ledgers["hathor"]._is_prepared = False  # type: ignore[attr-defined]
+    page = await boss.open("/payments.csv")
+    assert (page.status, "Hathor cannot be asked now" in page.text) == (503, True)
+    page = await boss.open("/payments.csv?ledger=atto")
+    assert [row["ledger"] for row in csv.DictReader(io.StringIO(page.html))] == ["atto"]
+
+
 async def test_hostile_text_of_a_payment_is_text(office: Office, boss: Visitor) -> None:
     found = await store(office, "atto", 3, wallet=HOSTILE, account=HOSTILE, kind=HOSTILE, destination=HOSTILE,
                         principal=HOSTILE, rule=HOSTILE, client_key=HOSTILE)  # fmt: skip

@@ -1,6 +1,7 @@
 """Server-sent events: a page's word that it has changed. The page then asks for itself, with the viewer's own rights."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -12,7 +13,7 @@ from litestar.response import Stream
 from strongroom.admin.api.access import ANY, PAYMENTS
 from strongroom.admin.estate import Estate
 from strongroom.console.access import Visitors
-from strongroom.console.live.subjects import Subjects
+from strongroom.console.live.subjects import Sight, Subjects
 from strongroom.console.live.watch import Read, Watch
 from strongroom.console.viewer import Viewer
 from strongroom.core.errors import NotFound, RateLimited, StrongroomError, Unavailable
@@ -38,7 +39,8 @@ class Streams(Controller):
         name: Annotated[str, QueryParameter(name="id", required=False, max_length=MAX_NAME)] = "",
     ) -> Stream:
         """`of`: overview, payments, approvals or payment, with its `id`."""
-        subjects = Subjects(estate)
+        sight = Sight.of(viewer.authority)
+        subjects = Subjects(estate, sight)
         reads: dict[str, Read] = {
             "overview": subjects.overview,
             "payments": subjects.payments,
@@ -49,7 +51,9 @@ class Streams(Controller):
             raise NotFound("There is no such page to follow")
         if of in {"payment", "payments"}:
             viewer.authority.require(PAYMENTS)
-        viewing = watch.viewing(f"{of} {name}" if of == "payment" else of, reads[of])
+        shared = sight if of == "approvals" else replace(sight, own=())
+        key = f"{of} {name if of == 'payment' else ''} {shared}"
+        viewing = watch.viewing(key, reads[of], viewer.authority.name)
         seen = await viewing.__aenter__()
 
         async def events() -> AsyncIterator[str]:
@@ -59,8 +63,8 @@ class Streams(Controller):
                     if await seen.changed(RECHECK_S):
                         yield CHANGED
                         continue
-                    if not await _is_signed_in(visitors, request):
-                        yield CHANGED  # the page asks for itself, and is led to sign in
+                    if not await _sees_still(sight, visitors, request):
+                        yield CHANGED  # the page asks for itself, and is led to sign in or connects anew
                         return
                     yield STILL_HERE
             finally:
@@ -73,11 +77,11 @@ class Streams(Controller):
         )
 
 
-async def _is_signed_in(visitors: Visitors, request: Request[Any, Any, Any]) -> bool:
+async def _sees_still(sight: Sight, visitors: Visitors, request: Request[Any, Any, Any]) -> bool:
+    """Whether the caller still counts, and sees what they saw."""
     try:
-        await visitors.recheck(request)
+        return Sight.of(await visitors.recheck(request)) == sight
     except (Unavailable, RateLimited):
         return True  # who it is cannot be asked now; nothing is shown meanwhile
     except StrongroomError:
         return False
-    return True

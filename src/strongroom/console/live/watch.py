@@ -19,6 +19,8 @@ from strongroom.core.runtime.background import cancel_all
 LOOK_S: Final = 0.5
 MAX_SUBJECTS: Final = 64
 MAX_VIEWERS: Final = 512
+MAX_OF_ONE: Final = 32
+"""So many pages of one caller are watched: one token takes neither the databases nor the places of others."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,15 +41,19 @@ class Watch:
         return sum(len(one.viewers) for one in self._subjects.values())
 
     @asynccontextmanager
-    async def viewing(self, name: str, read: Read) -> AsyncIterator["Viewing"]:
-        """Raises: RateLimited: so many look already that the databases would be asked too much."""
+    async def viewing(self, name: str, read: Read, by: str) -> AsyncIterator["Viewing"]:
+        """`by`: the caller's name.
+
+        Raises:
+            RateLimited: so many look already that the databases would be asked too much.
+        """
         is_full = name not in self._subjects and len(self._subjects) >= MAX_SUBJECTS
-        if is_full or self.viewers >= MAX_VIEWERS or self._is_closed:
+        if is_full or self.viewers >= MAX_VIEWERS or self._of(by) >= MAX_OF_ONE or self._is_closed:
             raise RateLimited("Too many pages are watched; load this one again", retry_after_s=60)
         subject = self._subjects.get(name)
         if subject is None:
             subject = self._subjects[name] = _Subject(read, self._clock)
-        viewing = Viewing(self._clock)
+        viewing = Viewing(self._clock, by)
         subject.viewers.add(viewing)
         try:
             yield viewing
@@ -56,6 +62,9 @@ class Watch:
             if not subject.viewers and self._subjects.get(name) is subject:
                 del self._subjects[name]
                 await cancel_all([subject.task])
+
+    def _of(self, by: str) -> int:
+        return sum(viewing.by == by for one in self._subjects.values() for viewing in one.viewers)
 
     async def close(self) -> None:
         """Ends what viewers wait for, so that the server need not wait for their answers."""
@@ -68,8 +77,9 @@ class Watch:
 class Viewing:
     """One viewer of a subject."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, by: str) -> None:
         self._clock = clock
+        self.by = by
         self._news = asyncio.Event()
         self._has_changed = False
         self.is_over = False

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -13,8 +14,10 @@ from litestar.response import Stream, Template
 from strongroom.admin.api.access import PAYMENTS
 from strongroom.admin.api.payments.listing import FILTERS, PaymentsController, payment_filter
 from strongroom.admin.api.wire import PaymentPage, PaymentView
+from strongroom.admin.estate import AWAY_CODE
+from strongroom.console.access import Visitors
 from strongroom.console.viewer import Section, Viewer
-from strongroom.core.errors import InvalidInput
+from strongroom.core.errors import InvalidInput, RateLimited, Unavailable
 from strongroom.core.http.route_access import needs
 from strongroom.core.intents.execution import ExecutionState
 from strongroom.core.intents.intent import Outcome
@@ -23,7 +26,6 @@ from strongroom.core.intents.payments import PaymentFilter
 SECTION: Final = Section(title="Payments", path="/payments", scope=PAYMENTS)
 LIMIT: Final = 50
 CSV_LIMIT: Final = 500
-CSV_PAGES: Final = 200
 QUERY: Final = ("ledger", *FILTERS, "cursor")
 ON: Final = "true"
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -74,8 +76,10 @@ class PaymentsPages(Controller):
         )
 
     @get("/payments.csv", opt=needs(PAYMENTS) | {"query": QUERY})
-    async def export(self, request: AnyRequest, viewer: NamedDependency[Viewer]) -> Stream:
-        """What the filters find, the newest first; at most 100,000 payments."""
+    async def export(
+        self, request: AnyRequest, viewer: NamedDependency[Viewer], visitors: NamedDependency[Visitors]
+    ) -> Stream:
+        """All that the filters find, the newest first. A file that could not have all of it is none, or breaks off."""
         asked = _asked(request)
         wanted, ledger = await filter_of(asked), _ledger(asked)
 
@@ -83,6 +87,8 @@ class PaymentsPages(Controller):
             found: PaymentPage = await viewer.call(
                 PaymentsController.page, wanted=wanted, cursor=cursor, limit=CSV_LIMIT, **ledger
             )
+            if found.away:
+                raise _incomplete([viewer.estate.title_of(one.ledger) for one in found.away])
             return found
 
         first = await page(None)
@@ -90,10 +96,12 @@ class PaymentsPages(Controller):
         async def rows() -> AsyncIterator[str]:
             yield _line(COLUMNS)
             shown = first
-            for _ in range(CSV_PAGES):
+            while True:
                 yield "".join(_line(_cells(one)) for one in shown.payments)
                 if shown.cursor is None:
                     return
+                with suppress(RateLimited):
+                    await visitors.recheck(request)
                 shown = await page(shown.cursor)
 
         return Stream(
@@ -101,6 +109,14 @@ class PaymentsPages(Controller):
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="payments.csv"'},
         )
+
+
+def _incomplete(titles: list[str]) -> Unavailable:
+    return Unavailable(
+        f"{' and '.join(titles)} cannot be asked now, and the file would lack its payments."
+        " Choose one ledger that answers, or export them all later",
+        code=AWAY_CODE,
+    )
 
 
 async def filter_of(asked: Mapping[str, str]) -> PaymentFilter:
