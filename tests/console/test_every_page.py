@@ -20,13 +20,16 @@ VALUES = {
     "on": "atto",
     "approval": "x",
     "freeze": "x",
+    "endpoint": "x",
+    "payment": "x",
     "code": "x",
     "digest": "x",
     "name": "style.css",
 }
 """What stands for the parameters of paths. A new page with a parameter of another name adds it here."""
 LIVE = "/live"
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}"
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{71993*79997}}"
+EVALUATED = str(71993 * 79997)
 
 
 def operations(office: Office) -> list[Operation]:
@@ -154,10 +157,12 @@ async def test_hostile_text_is_text_on_every_page(office: Office, visitor: Visit
         if one.method != "GET" or one.path == LIVE:
             continue
         page = await visitor.open(one.path_with({**VALUES, "code": "%3Cscript%3Ealert(1)"}))
+        if page.headers.get("content-disposition", "").startswith("attachment"):
+            continue  # no browser shows it as a page
         assert "<script>alert" not in page.html, one.name
         assert "<img" not in page.html, one.name
         if page.url != "/sign-in" and "text/html" in page.headers.get("content-type", ""):
-            assert "49" not in page.html.replace("7*7", ""), one.name
+            assert EVALUATED not in page.html, one.name
     for path in (
         "/sign-in?why=%3Cscript%3Ealert(1)%3C/script%3E&next=%22%3E%3Cimg%3E",
         "/%3Cscript%3Ealert(1)",

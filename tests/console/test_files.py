@@ -20,7 +20,7 @@ def test_vendored_files_are_unchanged() -> None:
 
 def test_templates_name_only_what_is_there() -> None:
     environment = files.make_templates(files.read_assets())
-    for file in (ROOT / "templates").iterdir():
+    for file in (ROOT / "templates").rglob("*.html"):
         source = file.read_text()
         found = meta.find_referenced_templates(environment.parse(source))
         assert all(name is not None and (ROOT / "templates" / name).exists() for name in found), file.name

@@ -13,7 +13,17 @@ from strongroom.console.cookies import Cookies
 from strongroom.console.files import asset_route, make_templates, read_assets
 from strongroom.console.live.streams import Streams
 from strongroom.console.live.watch import Watch
-from strongroom.console.pages import approvals, freezes, overview, payment, payments
+from strongroom.console.pages import (
+    approvals,
+    audit,
+    freezes,
+    keys,
+    overview,
+    payment,
+    payments,
+    verification,
+    webhooks,
+)
 from strongroom.console.refusals import PageAnswers, explain_error
 from strongroom.console.shield import Shielded
 from strongroom.console.sign_in_pages import SignInPages, SignOutPages
@@ -21,7 +31,7 @@ from strongroom.console.sign_ins import OneTimeLinks, SignIns
 from strongroom.console.viewer import Viewer
 
 MAX_BODY = 64 * 1024
-PAGES = (overview, payments, payment, approvals, freezes)
+PAGES = (overview, payments, payment, approvals, webhooks, audit, verification, keys, freezes)
 """The modules of pages, in the order of the bar: each has SECTION, what the bar says of it, and CONTROLLERS."""
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.resources
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from jinja2 import DictLoader, Environment, StrictUndefined
@@ -42,10 +43,8 @@ def read_assets() -> dict[str, Asset]:
 
 def make_templates(assets: dict[str, Asset]) -> Environment:
     """Everything is escaped, and a name that nobody gave is an error and no empty text."""
-    folder = ROOT / "templates"
-    sources = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".html")}
     environment = Environment(
-        loader=DictLoader(sources),
+        loader=DictLoader(_sources(ROOT / "templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -55,6 +54,17 @@ def make_templates(assets: dict[str, Asset]) -> Environment:
     environment.filters.update(FILTERS)
     environment.globals["assets"] = {name: one.path for name, one in assets.items()}
     return environment
+
+
+def _sources(folder: Traversable, above: str = "") -> dict[str, str]:
+    """By their paths, such as `base.html` and `webhooks/endpoints.html`."""
+    found = dict[str, str]()
+    for one in folder.iterdir():
+        if one.is_dir():
+            found |= _sources(one, f"{above}{one.name}/")
+        elif one.name.endswith(".html"):
+            found[f"{above}{one.name}"] = one.read_text("utf-8")
+    return found
 
 
 def asset_route(assets: dict[str, Asset]) -> Any:

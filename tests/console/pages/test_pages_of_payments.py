@@ -11,7 +11,7 @@ import pytest
 from strongroom.core.errors import ApprovalNeeded
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import adopt
-from strongroom.core.security.access import ADMIN, OPERATOR, Principal
+from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.policy import SignatureRequest
 from support.admin_office import Office
 from support.console import Page, Visitor
@@ -64,12 +64,6 @@ async def park(office: Office, secret: str, amount_raw: int = 5_000_000_000) -> 
         await gate.write(ledger.database, sign)
     assert raised.value.approval is not None
     return raised.value.approval
-
-
-@pytest.fixture
-async def boss(office: Office, visitor: Visitor) -> Visitor:
-    await visitor.sign_in(await office.token(ADMIN, on=BOTH, name="boss"))
-    return visitor
 
 
 def assert_harmless(page: Page) -> None:

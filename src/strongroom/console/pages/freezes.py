@@ -11,6 +11,7 @@ from strongroom.admin.api.access import FREEZE, READ, SEAL, UNFREEZE
 from strongroom.admin.api.freezes import EverythingController, FreezesController, NewFreeze, Reason
 from strongroom.admin.api.keys import EveryKeyController, KeysController
 from strongroom.console.access import form_of
+from strongroom.console.pages.confirming import is_sure, question
 from strongroom.console.viewer import Section, Viewer
 from strongroom.core.errors import InvalidInput
 from strongroom.core.guard.state import FreezeScope
@@ -18,7 +19,6 @@ from strongroom.core.http.route_access import needs
 
 SECTION: Final = Section(title="Freeze", path="/freezes", scope=READ)
 EVERYTHING: Final = "everything"
-SURE: Final = "yes"
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -50,10 +50,12 @@ class FreezesPages(Controller):
         if scope not in {one.value for one in FreezeScope}:
             raise InvalidInput("There is no such kind of freeze", code="freeze_invalid")
         what = _named(viewer, on) if on == EVERYTHING or scope == "ledger" else f"the {scope} {subject}"
-        if form.get("sure") != SURE:
+        if not is_sure(form):
             told = f"From then on nothing is signed for {what}, in every process. Reading goes on, and so does what was signed before."
             kept = {"on": on, "scope": scope, "subject": subject, "reason": reason}
-            return _ask(viewer, f"Freeze {what}?", told, "/freezes/freeze", kept, f"Freeze {what}")
+            return question(
+                viewer, f"Freeze {what}?", told, "/freezes/freeze", kept, f"Freeze {what}", back=SECTION.path
+            )
         if on == EVERYTHING:
             await viewer.call(EverythingController.freeze, data=Reason(reason=reason))
         else:
@@ -66,10 +68,10 @@ class FreezesPages(Controller):
         self, request: AnyRequest, on: FromPath[str], freeze: FromPath[str], viewer: NamedDependency[Viewer]
     ) -> Response[Any] | Template:
         form = await form_of(request)
-        if form.get("sure") != SURE:
+        if not is_sure(form):
             told = "From then on it is signed for again, as rules and tokens allow."
             action = f"/freezes/{on}/{freeze}/unfreeze"
-            return _ask(viewer, "Unfreeze this?", told, action, {}, "Unfreeze")
+            return question(viewer, "Unfreeze this?", told, action, {}, "Unfreeze", back=SECTION.path)
         await viewer.call(FreezesController.unfreeze, on, freeze=freeze)
         return viewer.done("/freezes", "Unfrozen.")
 
@@ -78,31 +80,19 @@ class FreezesPages(Controller):
         form = await form_of(request)
         on = form.get("on", "")
         what = _named(viewer, on)
-        if form.get("sure") != SURE:
+        if not is_sure(form):
             told = (
                 "The keys leave the memory of every process within a second, also after restarts. Nothing is signed until"
                 " somebody unseals it with the key-encryption key: strongroom unseal."
             )
-            return _ask(viewer, f"Seal {what}?", told, "/freezes/seal", {"on": on}, f"Seal {what}")
+            return question(
+                viewer, f"Seal {what}?", told, "/freezes/seal", {"on": on}, f"Seal {what}", back=SECTION.path
+            )
         if on == EVERYTHING:
             await viewer.call(EveryKeyController.seal)
         else:
             await viewer.call(KeysController.seal, on)
         return viewer.done("/freezes", f"Sealed: {what}.")
-
-
-def _ask(
-    viewer: Viewer, question: str, told: str, action: str, fields: dict[str, str], button: str
-) -> Template:
-    return viewer.page(
-        "confirm.html",
-        question=question,
-        told=told,
-        action=action,
-        fields={**fields, "sure": SURE},
-        button=button,
-        back="/freezes",
-    )
 
 
 def _named(viewer: Viewer, on: str) -> str:

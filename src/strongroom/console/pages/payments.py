@@ -1,7 +1,5 @@
 """Payments of all ledgers: found by any of their names, filtered, a page at a time, and as CSV."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -16,6 +14,7 @@ from strongroom.admin.api.payments.listing import FILTERS, PaymentsController, p
 from strongroom.admin.api.wire import PaymentPage, PaymentView
 from strongroom.admin.estate import AWAY_CODE
 from strongroom.console.access import Visitors
+from strongroom.console.pages.queries import asked_of, csv_line, ledger_of
 from strongroom.console.viewer import Section, Viewer
 from strongroom.core.errors import InvalidInput, RateLimited, Unavailable
 from strongroom.core.http.route_access import needs
@@ -28,7 +27,6 @@ LIMIT: Final = 50
 CSV_LIMIT: Final = 500
 QUERY: Final = ("ledger", *FILTERS, "cursor")
 ON: Final = "true"
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS: Final = (
     "id",
     "ledger",
@@ -55,13 +53,13 @@ AnyRequest = Request[Any, Any, Any]
 class PaymentsPages(Controller):
     @get("/payments", opt=needs(PAYMENTS) | {"query": QUERY})
     async def show(self, request: AnyRequest, viewer: NamedDependency[Viewer]) -> Template:
-        asked = _asked(request)
+        asked = asked_of(request)
         page: PaymentPage = await viewer.call(
             PaymentsController.page,
             wanted=await filter_of(asked),
             cursor=asked.get("cursor"),
             limit=LIMIT,
-            **_ledger(asked),
+            **ledger_of(asked),
         )
         kept = {name: value for name, value in asked.items() if name != "cursor"}
         return viewer.page(
@@ -80,8 +78,8 @@ class PaymentsPages(Controller):
         self, request: AnyRequest, viewer: NamedDependency[Viewer], visitors: NamedDependency[Visitors]
     ) -> Stream:
         """All that the filters find, the newest first. A file that could not have all of it is none, or breaks off."""
-        asked = _asked(request)
-        wanted, ledger = await filter_of(asked), _ledger(asked)
+        asked = asked_of(request)
+        wanted, ledger = await filter_of(asked), ledger_of(asked)
 
         async def page(cursor: str | None) -> PaymentPage:
             found: PaymentPage = await viewer.call(
@@ -94,10 +92,10 @@ class PaymentsPages(Controller):
         first = await page(None)
 
         async def rows() -> AsyncIterator[str]:
-            yield _line(COLUMNS)
+            yield csv_line(COLUMNS)
             shown = first
             while True:
-                yield "".join(_line(_cells(one)) for one in shown.payments)
+                yield "".join(csv_line(_cells(one)) for one in shown.payments)
                 if shown.cursor is None:
                     return
                 with suppress(RateLimited):
@@ -139,26 +137,9 @@ async def filter_of(asked: Mapping[str, str]) -> PaymentFilter:
     )
 
 
-def _asked(request: AnyRequest) -> dict[str, str]:
-    """A form sends empty what nobody filled in."""
-    return {name: value.strip() for name, value in request.query_params.items() if value.strip()}
-
-
-def _ledger(asked: Mapping[str, str]) -> dict[str, str]:
-    """As a parameter of the query, which is none of the path."""
-    return {"ledger_of_query": asked["ledger"]} if "ledger" in asked else {}
-
-
 def _cells(one: PaymentView) -> list[str]:
     values = (getattr(one, name) for name in COLUMNS)
     return ["" if value is None else str(getattr(value, "value", value)) for value in values]
-
-
-def _line(cells: list[str] | tuple[str, ...]) -> str:
-    """Text that a spreadsheet would take for a formula begins with an apostrophe."""
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([f"'{cell}" if cell.startswith(FORMULAS) else cell for cell in cells])
-    return buffer.getvalue()
 
 
 CONTROLLERS: Final = (PaymentsPages,)
