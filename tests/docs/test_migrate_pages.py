@@ -191,3 +191,5 @@ def test_a_way_back_that_failed_leaves_one_row(
         assert [row[0] for row in execute_elsewhere(url, MOVES)] == ["database.adopt", "database.return"]
     shell.type("strongroom adopt atto --revert --yes")
     assert [row[0] for row in moved(tmp_path / "data")] == ["database.adopt", "database.return"]
+    # Who runs it again after it was killed behind its last step must not be told to restore a backup.
+    assert "There is nothing to do" in shell.type("strongroom adopt atto --revert --yes", status=1)

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from support.dying_steps import arm
+
 MAX_REQUEST = 1 << 17
 PRELOADED = (
     "strongroom.cli",
@@ -83,6 +85,7 @@ def _become(request: dict[str, Any], out: int, err: int) -> Callable[[], None]:
         os.close(descriptor)
     os.environ.clear()
     os.environ.update(request["environment"])
+    arm(os.environ)
     time.tzset()
     os.chdir(request["folder"])
     sys.argv[:] = request["arguments"]

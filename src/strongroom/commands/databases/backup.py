@@ -47,21 +47,35 @@ def backup(
         raise InvalidInput("Keep the keys apart from the databases: together they open every unlocked wallet")
     locks = read_locks(recipient, passphrase=passphrase)
     make_private_folder(folder)
+    wanted = installed(settings)
+    _require_new(folder, wanted)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_archive_all(wanted, folder, locks, settings.data, keys))
+
+
+def _require_new(folder: Path, wanted: list[Installed]) -> None:
+    """Before anything is copied. Raises: BackupError: a backup is there, or what is left of one that was killed."""
     if (folder / MANIFEST).exists():
         raise BackupError(f"{folder / MANIFEST} already exists: name a new folder", code="backup_exists")
-    settings.data.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_archive_all(installed(settings), folder, locks, settings.data))
-    if keys is not None:
-        _copy_keys(settings.data, keys)
+    for one in wanted:
+        for left in folder.glob(f"{one.ledger}.sqlite3*"):
+            raise BackupError(
+                f"{left} is of a backup that was not completed: name a new folder, and remove this one",
+                code="backup_exists",
+            )
 
 
-async def _archive_all(wanted: list[Installed], folder: Path, locks: list[Lock], scratch: Path) -> None:
-    """All of them, or none."""
+async def _archive_all(
+    wanted: list[Installed], folder: Path, locks: list[Lock], scratch: Path, keys: Path | None
+) -> None:
+    """All of them, or none. The manifest comes last, because with it a folder counts as a backup."""
     clock, made = SystemClock(), dict[str, Archived]()
     made_at = iso_instant(clock.now_ms())
     try:
         for one in wanted:
             made[one.ledger] = await _archive(one, folder, locks, scratch)
+        if keys is not None:
+            _copy_keys(scratch, keys)
         manifest = Manifest(format=FORMAT, version=__version__, made_at=made_at, ledgers=made)
         write_manifest(folder, manifest)
     except BaseException as error:

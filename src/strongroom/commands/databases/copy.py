@@ -111,4 +111,4 @@ async def _copy(one: Installed, target: URL, *, verify: bool) -> Copied:
             components=one.revisions,
             progress=shown_progress(stack, one.ledger),
         )
-        return await (copying.compare() if verify else copying.copy())
+        return await (copying.compare() if verify else copying.copy_once())

@@ -12,7 +12,7 @@ from strongroom.commands.context import administrative_settings
 from strongroom.commands.databases.locks import IdentityFile, read_keys
 from strongroom.commands.databases.showing import shown_progress
 from strongroom.commands.installed import installed
-from strongroom.core.errors import Conflict, InvalidInput, NotFound, StrongroomError
+from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.ledger.installed import Installed, named_url
 from strongroom.core.storage.backup import copy_secret
 from strongroom.core.storage.database import sqlite_url
@@ -128,22 +128,9 @@ async def _restore(one: Installed, plain: Path, manifest: Manifest) -> None:
             progress=shown_progress(stack, one.ledger),
             name=f"the backup {archived.sha256}",
         )
-        try:
-            await copying.copy()
-        except Conflict as error:
-            await _require_restored(copying, error)
+        await copying.copy_once()
     where = one.url.render_as_string(hide_password=True)
     typer.echo(f"{one.ledger}: {sum(archived.rows.values())} rows of {manifest.made_at} are in {where}")
-
-
-async def _require_restored(copying: Copying, why: Conflict) -> None:
-    """A database that an earlier run has restored is not in the way of the others. Raises: Conflict: it has something else."""
-    if why.instance_code != "copy_target_not_empty":
-        raise why
-    try:
-        await copying.compare()
-    except StrongroomError:
-        raise why from None
 
 
 def _tell_what_is_newer(manifest: Manifest, wanted: list[Installed]) -> None:

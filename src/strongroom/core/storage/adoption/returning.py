@@ -132,6 +132,10 @@ def require_record(connection: Connection, ledger: str) -> Record:
     """Raises: NotFound: there is none; Conflict: it is another ledger's."""
     record = read_record(connection)
     if record is None:
+        if not any(is_ours(name) for name in table_names(connection)):
+            raise NotFound(
+                "This database has no table of Strongroom: it was given back, or never taken over. There is nothing to do"
+            )
         raise NotFound(
             "Nothing is noted of how this database was: `strongroom adopt` did not take it over. Restore the backup from before"
             " Strongroom, or leave its tables beside the original's, which does not read them"

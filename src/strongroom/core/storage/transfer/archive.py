@@ -21,7 +21,7 @@ from strongroom.core.clock import Entropy
 from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.revisions import Revisions
-from strongroom.core.storage.backup import copy_database
+from strongroom.core.storage.backup import copy_database, put_file
 from strongroom.core.storage.database import sqlite_url
 from strongroom.core.storage.errors import DatabaseUnavailable
 from strongroom.core.storage.transfer import age
@@ -170,11 +170,15 @@ def _keep(made: Path, target: Path) -> Path:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Makes the folder a backup."""
+    """Makes the folder a backup, at once. Raises: Conflict: it is one."""
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
     path = folder / MANIFEST
-    with path.open("xb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    put_file(path, lambda draft: _write(draft, text))
     _sync(path)
+
+
+def _write(draft: Path, text: bytes) -> None:
+    draft.write_bytes(text)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Clock, SystemClock
-from strongroom.core.errors import Conflict, NotFound
+from strongroom.core.errors import Conflict, NotFound, StrongroomError
 from strongroom.core.revisions import Revisions
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
@@ -86,6 +86,21 @@ class Copying:
             await database.close()
         return await run(lambda: self._copy(revisions, positions))
 
+    async def copy_once(self) -> Copied:
+        """Copies, unless an earlier run did so to its end: then it compares, so that a command for several databases goes on.
+
+        Raises: as `copy`.
+        """
+        try:
+            return await self.copy()
+        except Conflict as error:
+            if error.instance_code != mark.NOT_EMPTY:
+                raise
+            try:
+                return await self.compare()
+            except StrongroomError:
+                raise error from None
+
     async def compare(self) -> Copied:
         """Compares an existing copy with its source. Raises as `copy`."""
         require_source(self.source)
@@ -127,6 +142,9 @@ class Copying:
     ) -> None:
         total = _count(source, one.name)
         done = 0 if after is None else _count(target, one.name)
+        number = next_number(source, one.name)
+        if number is not None:  # before the rows: on MySQL it ends the transaction of a table without a key
+            set_next_number(target, one.name, number)
         for chunk in read_chunks(source, one.source, one, after):
             write_rows(target, one, chunk.rows)
             if one.key:  # a table without a key is written in one transaction
@@ -134,9 +152,6 @@ class Copying:
                 target.commit()
             done += len(chunk.rows)
             self.progress("copy", one.name, done, total)
-        number = next_number(source, one.name)
-        if number is not None:
-            set_next_number(target, one.name, number)
         mark.keep(target, one.name, None)
         target.commit()
 

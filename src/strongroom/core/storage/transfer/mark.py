@@ -21,6 +21,7 @@ from strongroom.core.storage.tables import LONG_TEXT
 SOURCE = " source"
 """The row that says what this is a copy of: no table is called like that."""
 DONE = "done"
+NOT_EMPTY = "copy_target_not_empty"
 
 _MARK = Table(
     TRANSFER,
@@ -50,7 +51,7 @@ def begin(connection: Connection, source: str) -> Positions | None:
             raise Conflict(
                 f"The database is not empty ({len(tables)} tables, {min(tables)} is one). Nothing was changed. Name a new and"
                 " empty one; or, if nothing in it is needed, drop it and create it again",
-                code="copy_target_not_empty",
+                code=NOT_EMPTY,
             )
         connection.execute(CreateTable(_MARK))
         upsert(connection, _MARK, [{"name": SOURCE, "position": source}], ["position"])
