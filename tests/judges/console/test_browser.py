@@ -150,6 +150,10 @@ async def test_everybody_can_use_every_page(office: Office, browser: Browser, wi
         f"/payments/find?id={3:064x}",
         "/approvals",
         "/freezes",
+        "/webhooks",
+        "/audit",
+        "/audit/verification",
+        "/keys",
         "/errors/sealed",
         "/nothing",
     ):
