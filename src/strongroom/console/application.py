@@ -22,6 +22,7 @@ from strongroom.console.pages import (
     payment,
     payments,
     verification,
+    wallets,
     webhooks,
 )
 from strongroom.console.refusals import PageAnswers, explain_error
@@ -31,7 +32,7 @@ from strongroom.console.sign_ins import OneTimeLinks, SignIns
 from strongroom.console.viewer import Viewer
 
 MAX_BODY = 64 * 1024
-PAGES = (overview, payments, payment, approvals, webhooks, audit, verification, keys, freezes)
+PAGES = (overview, payments, payment, wallets, approvals, webhooks, audit, verification, keys, freezes)
 """The modules of pages, in the order of the bar: each has SECTION, what the bar says of it, and CONTROLLERS."""
 
 

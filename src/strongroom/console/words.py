@@ -55,6 +55,15 @@ def amount(raw: str | int | None, coin: Coin, asset: str = "") -> Markup:
     return Markup('{} <span class="unit">{}</span>').format(number, coin.symbol)
 
 
+def units(raw: str | None, unit: str, decimals: int) -> Markup:
+    """Of the smallest unit, as people write it, with its sign; of any asset, whose name anybody may have chosen."""
+    if raw is None:
+        return Markup('<span class="muted">—</span>')
+    value = int(raw)
+    sign = "-" if value < 0 else ""
+    return Markup("{}{}").format(sign, amount(abs(value), Coin(symbol=unit, decimals=decimals)))
+
+
 def short(text: str | None) -> Markup:
     """An id whose middle is not shown; whoever copies it, or has it read out, gets all of it."""
     if not text:
@@ -133,6 +142,7 @@ def _grouped(digits: str) -> str:
 
 FILTERS: Final = {
     "amount": amount,
+    "units": units,
     "short": short,
     "kind": kind,
     "when": when,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
+from admin.test_wallets import fill
 from console.pages.test_pages_of_payments import NEEDS_ONE, park, store
 from strongroom.console.live.streams import RECHECK_S
 from strongroom.core.intents.intent import Accepted
@@ -139,6 +140,7 @@ async def test_everybody_can_use_every_page(office: Office, browser: Browser, wi
         await store(office, BOTH[number % 2], number, destination="a" * 61)
     await office.ledgers["atto"].rules.add(OPERATOR, "ask", NEEDS_ONE)
     await park(office, await office.token("atto:send", name="shop"))
+    await fill(office)
     shown = await screen(browser, width=width, theme=theme)
     await shown.page.goto(url(office, "/sign-in"))
     found = {"/sign-in": await shown.axe()}
@@ -150,6 +152,8 @@ async def test_everybody_can_use_every_page(office: Office, browser: Browser, wi
         f"/payments/find?id={3:064x}",
         "/approvals",
         "/freezes",
+        "/wallets",
+        "/wallets/one?ledger=hathor&id=aa",
         "/webhooks",
         "/audit",
         "/audit/verification",
