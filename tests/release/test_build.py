@@ -102,8 +102,8 @@ def test_the_wheel_says_its_commit_and_nothing_of_the_machine(release: Path) -> 
         assert str(ROOT).encode() not in library
         assert b"/tmp/" not in library
         for folder in ("templates", "static"):
-            there = {f"strongroom/console/{folder}/{one.name}" for one in (CONSOLE / folder).iterdir()}
-            assert there <= {*wheel.namelist()}
+            there = {one for one in (CONSOLE / folder).rglob("*") if one.is_file()}
+            assert {f"strongroom/console/{one.relative_to(CONSOLE)}" for one in there} <= {*wheel.namelist()}
         assert not [name for name in wheel.namelist() if "__pycache__" in name or name.endswith(".kek")]
 
 

@@ -117,6 +117,7 @@ def test_what_the_operator_made_stricter_stays() -> None:
     assert statement_of(one_primary | {"group_replication_consistency": "EVENTUAL"}) is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(mysql_program() is None, reason="only scripts/test-mysql has MySQL")
 @pytest.mark.parametrize("multi_primary", [True, False])
 async def test_sessions_at_one_of_several_primaries_wait(*, multi_primary: bool) -> None:
