@@ -43,7 +43,8 @@ def test_a_dump_that_is_not_complete_is_none(
     assert "wrong-password" not in str(refused.value)
     odd = 'two\\ "words" #;'  # right, for a user without rights: the server says so otherwise
     told = odd.replace("\\", "\\\\")
-    execute_elsewhere(url, f"CREATE OR REPLACE USER odd@'%' IDENTIFIED BY '{told}'")
+    execute_elsewhere(url, "DROP USER IF EXISTS odd@'%'")
+    execute_elsewhere(url, f"CREATE USER odd@'%' IDENTIFIED BY '{told}'")
     with pytest.raises(Conflict, match="Access denied for user 'odd'@'%' to database"):
         dump(url.set(username="odd", password=odd), file)
     programs = tmp_path / "programs"
